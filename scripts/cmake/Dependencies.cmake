@@ -1,0 +1,12 @@
+# Host libraries from Debian packages (scripts/setup installs them), as imported targets.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(DW REQUIRED IMPORTED_TARGET libdw libelf)
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(Threads REQUIRED)
+find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_reader.hpp REQUIRED)
+find_library(IBERTY_LIBRARY iberty REQUIRED)
+find_path(IBERTY_INCLUDE_DIR libiberty/demangle.h REQUIRED)
