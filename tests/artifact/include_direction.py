@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Checks which room of the tree includes which: the arrows of the design point one way, and never from the guest to
+the host. Usage: include_direction.py SOURCE_DIR"""
+
+import pathlib
+import re
+import sys
+
+GUEST = "preload/"
+# A room, and the rooms it may include besides itself.
+ALLOWED = {
+    "preload/protocol": [],
+    "preload/sys": ["preload/protocol"],
+    "preload/unwind": ["preload/protocol", "preload/sys"],
+    "preload/transport": ["preload/protocol", "preload/sys"],
+    "preload/core": ["preload/protocol", "preload/sys", "preload/unwind", "preload/transport"],
+    "preload/hooks": ["preload/protocol", "preload/sys", "preload/unwind", "preload/transport", "preload/core"],
+    "collector/base": [],
+    "collector/snapshot": ["collector/base"],
+    "collector/verdict": ["collector/base", "collector/snapshot"],
+    "collector/ledger": ["collector/base", "collector/snapshot", "preload/protocol"],
+    "collector/ingest": ["collector/base", "collector/snapshot", "collector/ledger", "preload/protocol"],
+    "symbolizer": ["collector/base"],
+    "viewer": ["collector/base", "collector/snapshot", "collector/verdict", "symbolizer"],
+}
+# The collector's own rooms above these may use any room of the collector, and of the guest the wire alone. Its HTTP
+# answers are the report's own JSON, so `serve` may use the viewer.
+COLLECTOR_TOP = ["collector", "preload/protocol", "symbolizer", "viewer"]
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
+SOURCES = {".h", ".cc", ".c", ".S", ".inc", ".hpp", ".cpp"}
+
+
+def room_of(path):
+    parts = path.split("/")
+    if parts[0] in ("preload", "collector"):
+        return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
+    return parts[0]
+
+
+def may_include(room, target):
+    if room == target or target.startswith(room + "/"):
+        return True
+    if room in ALLOWED:
+        return any(target == allowed or target.startswith(allowed + "/") for allowed in ALLOWED[room])
+    if room.startswith(GUEST) or room == "preload":
+        return target.startswith(GUEST) or target == "preload"
+    if room.startswith("collector"):
+        return any(target == allowed or target.startswith(allowed + "/") for allowed in COLLECTOR_TOP)
+    return False
+
+
+def includes_of(root, path):
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        beside = path.parent / match.group(1)
+        target = beside.resolve() if beside.exists() else root / match.group(1)
+        if target.exists():
+            yield number, str(target.relative_to(root))
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]).resolve()
+    checked, wrong = 0, []
+    for top in ("preload", "collector", "symbolizer", "viewer"):
+        for path in sorted((root / top).rglob("*")):
+            if path.suffix not in SOURCES:
+                continue
+            here = str(path.relative_to(root))
+            for number, target in includes_of(root, path):
+                checked += 1
+                if not may_include(room_of(here), room_of(target)):
+                    wrong.append(f"{here}:{number}: {room_of(here)} must not include {target}")
+    print("\n".join(wrong) if wrong else f"{checked} includes, all in the allowed direction")
+    return 1 if wrong or checked == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
