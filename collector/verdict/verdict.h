@@ -26,8 +26,17 @@ struct HistoryPoint {
   std::array<uint64_t, snapshot::kLifetimeBuckets> lifetimes{};  // cumulative deaths by lifetime
 };
 
+// The cohorts of an earlier moment. Comparing them with later ones counts the deaths among old blocks directly, beyond
+// the range of the lifetime buckets.
+struct CohortSet {
+  int64_t time_ms = 0;
+  std::vector<snapshot::Cohort> cohorts;
+};
+
 struct History {
   std::vector<HistoryPoint> points;            // time order
+  std::vector<CohortSet> earlier;              // time order, before the last point; a dozen evenly spaced ones suffice
+  bool handles = false;                        // `live` counts open handles, not bytes
   std::vector<snapshot::Cohort> cohorts;       // of the last point: live blocks by birth
   std::vector<snapshot::ActivityPoint> activity;  // process clock, for cohort births between points
   int64_t process_started_ms = 0;
@@ -48,8 +57,11 @@ struct SiteVerdict {
   std::string needs;      // what would decide it: "needs about 40 minutes more at this rate"; empty when decided
 };
 
+struct Thresholds;  // thresholds.h
+
 // All sites of one process together, because the false-discovery rate is controlled across them
 // (Benjamini–Hochberg). Result order = input order. 10,000 sites x 1,000 points in under a second.
 std::vector<SiteVerdict> Judge(const std::vector<History>& sites);
+std::vector<SiteVerdict> Judge(const std::vector<History>& sites, const Thresholds& thresholds);
 
 }  // namespace leakhunt::verdict

@@ -1,0 +1,44 @@
+#include "collector/verdict/verdict.h"
+
+#include "collector/verdict/classify.h"
+#include "collector/verdict/discovery.h"
+
+namespace leakhunt::verdict {
+
+const char* VerdictName(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kLeaking: return "leaking";
+    case Verdict::kOnset: return "onset";
+    case Verdict::kGrowingUnproven: return "growing-unproven";
+    case Verdict::kDecelerating: return "decelerating";
+    case Verdict::kAgingOut: return "aging-out";
+    case Verdict::kStartup: return "startup";
+    case Verdict::kBounded: return "bounded";
+    case Verdict::kInconclusive: return "inconclusive";
+  }
+  return "inconclusive";
+}
+
+std::vector<SiteVerdict> Judge(const std::vector<History>& sites) { return Judge(sites, Thresholds{}); }
+
+std::vector<SiteVerdict> Judge(const std::vector<History>& sites, const Thresholds& thresholds) {
+  std::vector<Analysis> analyses;
+  analyses.reserve(sites.size());
+  std::vector<double> p;  // of the sites with enough blocks for any verdict: the others are no hypotheses
+  std::vector<size_t> tested;
+  for (const History& site : sites) {
+    analyses.push_back(Analyze(site, thresholds));
+    if (analyses.back().samples < thresholds.min_survivors) continue;
+    tested.push_back(analyses.size() - 1);
+    p.push_back(analyses.back().p);
+  }
+  std::vector<double> found = QValues(p), q(sites.size(), 1);
+  for (size_t i = 0; i < sites.size(); ++i) q[i] = analyses[i].p;
+  for (size_t i = 0; i < tested.size(); ++i) q[tested[i]] = found[i];
+  std::vector<SiteVerdict> verdicts;
+  verdicts.reserve(sites.size());
+  for (size_t i = 0; i < sites.size(); ++i) verdicts.push_back(Classify(sites[i], analyses[i], q[i], thresholds));
+  return verdicts;
+}
+
+}  // namespace leakhunt::verdict
