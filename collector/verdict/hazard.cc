@@ -16,19 +16,25 @@ struct Window {
   int64_t from_ms, to_ms;
 };
 
-Window Narrow(const std::vector<snapshot::Cohort>& later, Window window) {
+// Cohorts without survivors may be absent, so the limits come from the earlier set, then step off later cohorts.
+Window Narrow(const std::vector<snapshot::Cohort>& then, const std::vector<snapshot::Cohort>& later, Window window) {
   Window out{window.to_ms, window.from_ms};
-  for (const auto& cohort : later) {
+  for (const auto& cohort : then) {
     if (cohort.from_ms < window.from_ms || cohort.to_ms > window.to_ms) continue;
     out.from_ms = std::min(out.from_ms, cohort.from_ms);
     out.to_ms = std::max(out.to_ms, cohort.to_ms);
+  }
+  int64_t from_ms = out.from_ms, to_ms = out.to_ms;
+  for (const auto& cohort : later) {
+    if (cohort.from_ms < from_ms && cohort.to_ms > from_ms) out.from_ms = cohort.to_ms;
+    if (cohort.from_ms < to_ms && cohort.to_ms > to_ms) out.to_ms = cohort.from_ms;
   }
   return out;
 }
 
 void Compare(const CohortSet& then, int64_t later_ms, const std::vector<snapshot::Cohort>& later, int64_t from_ms,
              int64_t age_ms, LateHazard& hazard, double& exposure) {
-  Window window = Narrow(later, {from_ms, then.time_ms - age_ms});
+  Window window = Narrow(then.cohorts, later, {from_ms, then.time_ms - age_ms});
   if (window.to_ms <= window.from_ms) return;
   double before = BornIn(then.cohorts, window.from_ms, window.to_ms, Measure::kSamples);
   double after = BornIn(later, window.from_ms, window.to_ms, Measure::kSamples);
