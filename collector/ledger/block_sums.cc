@@ -1,0 +1,146 @@
+#include "collector/ledger/block_sums.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace leakhunt::ledger {
+
+namespace {
+
+// More sites than any program has call sites; beyond it blocks are counted at the unknown stack.
+constexpr uint32_t kMaxSites = 1u << 19;
+
+constexpr size_t kMergedThreads = 64;
+
+void AddBlock(snapshot::Weighted* sum, double weight, double variance, bool certain) {
+  ++sum->samples;
+  sum->value += weight;
+  sum->variance += variance;
+  if (!certain) sum->largest_weight = std::max(sum->largest_weight, weight);
+}
+
+bool Larger(const ThreadSum& a, const ThreadSum& b) {
+  if (a.bytes != b.bytes) return a.bytes > b.bytes;
+  if (a.count != b.count) return a.count > b.count;
+  return a.thread_index < b.thread_index;
+}
+
+// Areas come by owner, so a site's thread is the last entry or a new one, and an entry that is not last is final.
+ThreadSum& ThreadOf(std::vector<ThreadSum>* threads, uint32_t owner) {
+  if (!threads->empty() && threads->back().thread_index == owner) return threads->back();
+  if (threads->size() > kThreadsKept) threads->erase(std::max_element(threads->begin(), threads->end(), Larger));
+  return threads->emplace_back(ThreadSum{owner, 0, 0});
+}
+
+std::vector<Area> ByOwner(std::span<const Area> areas) {
+  std::vector<Area> sorted(areas.begin(), areas.end());
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Area& a, const Area& b) { return a.owner < b.owner; });
+  return sorted;
+}
+
+}  // namespace
+
+void AddWeighted(snapshot::Weighted* sum, const snapshot::Weighted& other) {
+  sum->samples += other.samples;
+  sum->value += other.value;
+  sum->variance += other.variance;
+  sum->largest_weight = std::max(sum->largest_weight, other.largest_weight);
+  sum->moved_down += other.moved_down;
+  sum->moved_up += other.moved_up;
+}
+
+void KeepLargest(std::vector<ThreadSum>* threads) {
+  std::sort(threads->begin(), threads->end(), Larger);
+  if (threads->size() > kThreadsKept) threads->resize(kThreadsKept);
+}
+
+CohortSum& CohortSums::At(uint32_t cohort) {
+  const uint64_t bit = uint64_t{1} << cohort;
+  const int position = std::popcount(occupied & (bit - 1));
+  if ((occupied & bit) == 0) {
+    occupied |= bit;
+    sums.insert(sums.begin() + position, CohortSum{});
+  }
+  return sums[static_cast<size_t>(position)];
+}
+
+void CohortSums::Merge(const CohortSums& other) {
+  uint32_t cohort = 0;
+  uint64_t mask = other.occupied;
+  for (const CohortSum& from : other.sums) {
+    cohort = static_cast<uint32_t>(std::countr_zero(mask));
+    mask &= mask - 1;
+    CohortSum& into = At(cohort);
+    into.samples += from.samples;
+    into.bytes += from.bytes;
+    into.count += from.count;
+  }
+}
+
+void SiteSum::Merge(const SiteSum& other) {
+  AddWeighted(&bytes, other.bytes);
+  AddWeighted(&count, other.count);
+  first_birth_tick = std::min(first_birth_tick, other.first_birth_tick);
+  last_birth_tick = std::max(last_birth_tick, other.last_birth_tick);
+  cohorts.Merge(other.cohorts);
+  for (const ThreadSum& from : other.threads) {
+    const auto same = std::find_if(threads.begin(), threads.end(),
+                                   [&](const ThreadSum& into) { return into.thread_index == from.thread_index; });
+    if (same == threads.end()) {
+      threads.push_back(from);
+    } else {
+      same->bytes += from.bytes;
+      same->count += from.count;
+    }
+  }
+  if (threads.size() > kMergedThreads) KeepLargest(&threads);
+}
+
+BlockSums BlockSums::Sweep(SlotCopier* copier, const PageDirectory& directory, const ProcessClock& clock,
+                           uint64_t floor_interval_bytes) {
+  BlockSums sums(clock, floor_interval_bytes);
+  for (const Area& area : ByOwner(directory.Areas(protocol::AreaKind::kRecords))) {
+    copier->ForEach<protocol::RecordSlot>(area, [&](uint64_t offset, const protocol::RecordSlot& slot) {
+      sums.Add(offset, slot, area.owner);
+    });
+  }
+  return sums;
+}
+
+void BlockSums::Add(uint64_t offset, const protocol::RecordSlot& slot, uint32_t owner) {
+  const protocol::SlotState state = protocol::StateOf(slot.state);
+  if (state != protocol::SlotState::kLive && state != protocol::SlotState::kResizing) {
+    if (state > protocol::SlotState::kThinned) ++refused_;
+    return;
+  }
+  if (protocol::KindOf(slot.address_kind) > protocol::BlockKind::kShm) {
+    ++refused_;
+    return;
+  }
+  const BlockWeight* weight = weigher_.Weigh(offset, protocol::GenerationOf(slot.state), slot.size_interval);
+  if (weight == nullptr) return;
+  SiteSum& site = SiteOf(slot);
+  AddBlock(&site.bytes, weight->bytes, weight->bytes_variance, weight->Certain());
+  AddBlock(&site.count, weight->count, weight->count_variance, weight->Certain());
+  const uint32_t birth = clock_.ClampTick(protocol::BirthTickOf(slot.stack_birth));
+  site.first_birth_tick = std::min(site.first_birth_tick, birth);
+  site.last_birth_tick = std::max(site.last_birth_tick, birth);
+  CohortSum& cohort = site.cohorts.At(clock_.CohortOf(birth));
+  ++cohort.samples;
+  cohort.bytes += weight->bytes;
+  cohort.count += weight->count;
+  ThreadSum& thread = ThreadOf(&site.threads, owner);
+  thread.bytes += weight->bytes;
+  thread.count += weight->count;
+}
+
+SiteSum& BlockSums::SiteOf(const protocol::RecordSlot& slot) {
+  const protocol::BlockKind kind = protocol::KindOf(slot.address_kind);
+  const uint64_t key = SiteKey(protocol::StackOf(slot.stack_birth), kind, protocol::ScopeOf(slot.address_kind));
+  uint32_t number = index_.Find(key);
+  if (number == KeyIndex::kAbsent) number = index_.FindOrAdd(index_.size() < kMaxSites ? key : SiteKey(0, kind, 0));
+  if (number == sums_.size()) sums_.emplace_back();
+  return sums_[number];
+}
+
+}  // namespace leakhunt::ledger

@@ -1,0 +1,92 @@
+// Live blocks per call site: what one sweep over all record slots adds up.
+//
+// Blocks are added to their site and forgotten; memory is by site, not by block. A site here is (stack reference,
+// kind, scope) as the guest wrote them; merging stacks of equal content comes later (site_rows.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "collector/ledger/key_index.h"
+#include "collector/ledger/page_directory.h"
+#include "collector/ledger/process_clock.h"
+#include "collector/ledger/slot_copier.h"
+#include "collector/ledger/weight.h"
+#include "collector/snapshot/model.h"
+#include "preload/protocol/layout.h"
+
+namespace leakhunt::ledger {
+
+constexpr uint64_t SiteKey(uint32_t stack, protocol::BlockKind kind, uint32_t scope) {
+  return stack | (static_cast<uint64_t>(kind) << 32) | (static_cast<uint64_t>(scope) << 36);
+}
+constexpr uint32_t ScopeOfKey(uint64_t key) { return static_cast<uint32_t>(key >> 36); }
+
+struct CohortSum {
+  uint64_t samples = 0;
+  double bytes = 0;
+  double count = 0;
+};
+
+// Occupied cohorts only, in order: bit c of the mask says that cohort c has an entry.
+struct CohortSums {
+  uint64_t occupied = 0;
+  std::vector<CohortSum> sums;
+
+  CohortSum& At(uint32_t cohort);
+  void Merge(const CohortSums& other);
+};
+
+struct ThreadSum {
+  uint32_t thread_index = 0;
+  double bytes = 0;
+  double count = 0;
+};
+
+struct SiteSum {
+  snapshot::Weighted bytes;
+  snapshot::Weighted count;
+  uint32_t first_birth_tick = 0xFFFF'FFFF;
+  uint32_t last_birth_tick = 0;
+  CohortSums cohorts;
+  std::vector<ThreadSum> threads;  // the largest, and the one being added to
+
+  void Merge(const SiteSum& other);
+};
+
+inline constexpr size_t kThreadsKept = 8;
+
+// Keeps the `kThreadsKept` largest by bytes, then count, largest first.
+void KeepLargest(std::vector<ThreadSum>* threads);
+
+// Adds `other` to `sum` as snapshot::Weighted defines it.
+void AddWeighted(snapshot::Weighted* sum, const snapshot::Weighted& other);
+
+class BlockSums {
+ public:
+  // Sweeps every record area. `floor_interval_bytes`: T_floor of the header.
+  static BlockSums Sweep(SlotCopier* copier, const PageDirectory& directory, const ProcessClock& clock,
+                         uint64_t floor_interval_bytes);
+
+  uint32_t size() const { return index_.size(); }
+  uint64_t KeyAt(uint32_t number) const { return index_.KeyAt(number); }
+  SiteSum Take(uint32_t number) { return std::move(sums_[number]); }
+
+  // Records refused: no such kind or state.
+  uint64_t refused() const { return refused_; }
+
+ private:
+  BlockSums(const ProcessClock& clock, uint64_t floor_interval_bytes) : clock_(clock), weigher_(floor_interval_bytes) {}
+
+  void Add(uint64_t offset, const protocol::RecordSlot& slot, uint32_t owner);
+  SiteSum& SiteOf(const protocol::RecordSlot& slot);
+
+  ProcessClock clock_;
+  RecordWeigher weigher_;
+  KeyIndex index_;
+  std::vector<SiteSum> sums_;
+  uint64_t refused_ = 0;
+};
+
+}  // namespace leakhunt::ledger

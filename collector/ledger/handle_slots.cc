@@ -1,0 +1,109 @@
+#include "collector/ledger/handle_slots.h"
+
+#include <algorithm>
+
+#include "preload/protocol/layout.h"
+
+namespace leakhunt::ledger {
+
+namespace {
+
+constexpr size_t kMaxHandles = 1u << 21;
+constexpr size_t kMaxClosedTypes = 1u << 16;
+constexpr size_t kMaxTallies = 1u << 18;
+
+static_assert(protocol::kHandleTypes == snapshot::kHandleTypes);
+
+bool Counts(protocol::SlotState state) {
+  return state == protocol::SlotState::kLive || state == protocol::SlotState::kResizing;
+}
+
+// Slot numbers fit 28 bits; 36 bits of generation outlast any recording.
+uint64_t IdOf(uint64_t offset, uint64_t state) {
+  return ((offset / sizeof(protocol::HandleSlot)) << 36) | (protocol::GenerationOf(state) & ((uint64_t{1} << 36) - 1));
+}
+
+RecordedHandle FromSlot(uint64_t offset, const protocol::HandleSlot& slot) {
+  RecordedHandle handle;
+  handle.id = IdOf(offset, slot.state);
+  handle.fd = slot.fd;
+  handle.stack = protocol::StackOf(slot.stack_birth);
+  handle.birth_tick = protocol::BirthTickOf(slot.stack_birth);
+  handle.thread_index = slot.thread;
+  handle.type = static_cast<snapshot::HandleType>(slot.type);
+  handle.inode = slot.inode;
+  handle.label.assign(slot.label, std::min<size_t>(slot.label_bytes, protocol::kLabelBytes));
+  return handle;
+}
+
+bool Valid(const protocol::HandleSlot& slot) { return slot.type < protocol::kHandleTypes && slot.fd >= 0; }
+
+// Live entries of one kind of area that are not leakhunt's. `closed_fds` (may be null) takes the numbers of dead ones.
+std::vector<RecordedHandle> ReadList(SlotCopier* copier, const PageDirectory& directory, protocol::AreaKind kind,
+                                     NumberSet* closed_fds, uint64_t* refused) {
+  std::vector<RecordedHandle> handles;
+  for (const Area& area : directory.Areas(kind)) {
+    copier->ForEach<protocol::HandleSlot>(area, [&](uint64_t offset, const protocol::HandleSlot& slot) {
+      const protocol::SlotState state = protocol::StateOf(slot.state);
+      const bool dead = state == protocol::SlotState::kDead && Valid(slot);
+      if (dead && closed_fds != nullptr) closed_fds->Add(static_cast<uint64_t>(slot.fd));
+      if (!Counts(state) || (slot.flags & protocol::kHandleOwn) != 0) return;
+      if (Valid(slot) && handles.size() < kMaxHandles) {
+        handles.push_back(FromSlot(offset, slot));
+      } else {
+        ++*refused;
+      }
+    });
+  }
+  return handles;
+}
+
+void AddSlot(uint64_t offset, const protocol::HandleSlot& slot, HandleSighting* seen) {
+  if (!Valid(slot)) {
+    if (Counts(protocol::StateOf(slot.state))) ++seen->refused;
+    return;
+  }
+  if (protocol::StateOf(slot.state) == protocol::SlotState::kDead) {
+    seen->closed_fds.Add(static_cast<uint64_t>(slot.fd));
+    if (seen->closed_types.size() < kMaxClosedTypes) {
+      seen->closed_types.emplace_back(protocol::StackOf(slot.stack_birth), static_cast<snapshot::HandleType>(slot.type));
+    }
+  }
+  if (!Counts(protocol::StateOf(slot.state))) return;
+  if ((slot.flags & protocol::kHandleOwn) != 0) {
+    seen->own_fds.Add(static_cast<uint64_t>(slot.fd));
+  } else if (seen->live.size() < kMaxHandles) {
+    seen->live.push_back(FromSlot(offset, slot));
+  }
+}
+
+}  // namespace
+
+HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory) {
+  HandleSighting seen;
+  for (const Area& area : directory.Areas(protocol::AreaKind::kHandles)) {
+    copier->ForEach<protocol::HandleSlot>(
+        area, [&](uint64_t offset, const protocol::HandleSlot& slot) { AddSlot(offset, slot, &seen); });
+  }
+  seen.inherited = ReadList(copier, directory, protocol::AreaKind::kInheritedHandles, &seen.closed_fds,
+                            &seen.refused);
+  seen.at_exit = ReadList(copier, directory, protocol::AreaKind::kHandlesAtExit, nullptr, &seen.refused);
+  return seen;
+}
+
+std::vector<HandleTotalsOfStack> ReadHandleTallies(const PageFile& file, const PageDirectory& directory) {
+  std::vector<HandleTotalsOfStack> totals;
+  protocol::HandleTally page[protocol::kPageBytes / sizeof(protocol::HandleTally)];
+  for (const Area& area : directory.Areas(protocol::AreaKind::kHandleTally)) {
+    for (uint64_t at = area.offset; at < area.offset + area.bytes; at += protocol::kPageBytes) {
+      if (!file.Read(at, page, sizeof(page))) return totals;
+      for (const protocol::HandleTally& tally : page) {
+        if (tally.used == 0 || totals.size() >= kMaxTallies) continue;
+        totals.push_back({tally.stack, tally.opened, tally.closed, tally.peak});
+      }
+    }
+  }
+  return totals;
+}
+
+}  // namespace leakhunt::ledger

@@ -1,0 +1,57 @@
+// The handles the guest has recorded: what its slots and lists say, before anybody asks the kernel.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "collector/ledger/key_index.h"
+#include "collector/ledger/page_directory.h"
+#include "collector/ledger/page_file.h"
+#include "collector/ledger/slot_copier.h"
+#include "collector/snapshot/model.h"
+
+namespace leakhunt::ledger {
+
+struct RecordedHandle {
+  uint64_t id = 0;  // slot and generation: one opening, whatever its descriptor's number
+  int fd = -1;
+  uint32_t stack = 0;
+  uint32_t birth_tick = 0;
+  uint32_t thread_index = 0;
+  snapshot::HandleType type = snapshot::HandleType::kOther;
+  uint64_t inode = 0;  // 0 unknown
+  std::string label;
+};
+
+// Sets of descriptor numbers and slots, without std::unordered_set's weakness for chosen keys.
+class NumberSet {
+ public:
+  void Add(uint64_t number) { index_.FindOrAdd(number); }
+  bool Has(uint64_t number) const { return index_.Find(number) != KeyIndex::kAbsent; }
+  bool Empty() const { return index_.size() == 0; }
+
+ private:
+  KeyIndex index_;
+};
+
+struct HandleSighting {
+  std::vector<RecordedHandle> live;
+  std::vector<RecordedHandle> inherited;  // open when the image started and not seen closing
+  std::vector<RecordedHandle> at_exit;    // what the guest found open when the image ended
+  NumberSet own_fds;                      // leakhunt's
+  NumberSet closed_fds;                   // numbers whose slot shows a handle that was closed
+  std::vector<std::pair<uint32_t, snapshot::HandleType>> closed_types;  // (stack, type) of closed ones, for naming rows
+  uint64_t refused = 0;
+};
+
+HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory);
+
+// Opened and closed per stack, summed.
+struct HandleTotalsOfStack {
+  uint32_t stack = 0;  // guest's reference
+  uint64_t opened = 0, closed = 0, peak = 0;
+};
+std::vector<HandleTotalsOfStack> ReadHandleTallies(const PageFile& file, const PageDirectory& directory);
+
+}  // namespace leakhunt::ledger

@@ -1,0 +1,36 @@
+// A map from 64-bit keys to dense numbers 0, 1, 2, … in order of first sight: the index under every aggregation here.
+//
+// Keys come from hostile pages, so the hash is salted with a random number of this process. Open addressing, at most
+// three quarters full, never shrinks, never erases. Single thread.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace leakhunt::ledger {
+
+class KeyIndex {
+ public:
+  static constexpr uint32_t kAbsent = 0xFFFF'FFFF;
+
+  KeyIndex();
+
+  // Number of `key`, giving it the next free number when it is new.
+  uint32_t FindOrAdd(uint64_t key);
+
+  // Number of `key`, or kAbsent.
+  uint32_t Find(uint64_t key) const;
+
+  uint32_t size() const { return static_cast<uint32_t>(keys_.size()); }
+  uint64_t KeyAt(uint32_t number) const { return keys_[number]; }
+
+ private:
+  uint64_t Bucket(uint64_t key) const;
+  void Grow();
+
+  uint64_t salt_;
+  std::vector<uint64_t> keys_;     // by number
+  std::vector<uint32_t> buckets_;  // number + 1; 0 = empty; a power of two of them
+};
+
+}  // namespace leakhunt::ledger

@@ -1,0 +1,64 @@
+// The ledger of one recorded process image: from its shared pages to a snapshot.
+//
+// Owns the memfd the guest handed over and what has to be remembered between captures (handles that looked gone once,
+// first sightings). Runs on the collector's event loop; one thread at a time. The pages are written by a stranger:
+// everything is copied by pread, bounds are checked on the copy, and no content of the pages may crash, loop or
+// grow the collector beyond a small multiple of what the process itself spent on them. Nothing here touches the
+// process: no ptrace, no /proc; what the kernel says about handles is passed in.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collector/base/result.h"
+#include "collector/base/unique_fd.h"
+#include "collector/snapshot/model.h"
+#include "preload/protocol/layout.h"
+
+namespace leakhunt::ledger {
+
+// One entry of /proc/PID/fd as the daemon read it.
+struct KernelHandle {
+  int fd = -1;
+  snapshot::HandleType type = snapshot::HandleType::kOther;
+  std::string label;   // path, address pair or what else names it to people; may be empty
+  uint64_t inode = 0;  // st_ino; 0 unknown
+  std::string link;    // target of the link: "socket:[123]", "/var/log/x"
+};
+
+struct CaptureOptions {
+  // What the kernel holds open, read just before the capture. Null: not known (process dead or not readable).
+  const std::vector<KernelHandle>* kernel_handles = nullptr;
+  bool process_alive = true;
+  int64_t now_ms = 0;  // Unix milliseconds
+  double process_cpu_seconds = 0;  // user + system so far, for the measured overhead; 0 = unknown
+};
+
+class ProcessLedger {
+ public:
+  // Takes the descriptor a guest sent. Refuses what is no memfd, is not sealed against shrinking, is too short, or
+  // carries another magic or version.
+  static Result<std::unique_ptr<ProcessLedger>> Open(UniqueFd memfd);
+
+  ProcessLedger(const ProcessLedger&) = delete;
+  ProcessLedger& operator=(const ProcessLedger&) = delete;
+  ~ProcessLedger();
+
+  // A copy of the process header with its counts clamped and its texts terminated. Two pages: cheap on every tick.
+  Result<protocol::ProcessHeader> ReadHeader();
+
+  // Fills process, sampling, losses, modules, frames, stacks, threads, scopes, sites, handles and activity of `out`;
+  // leaves number, time, reason, label, vitals, limits and handle_totals.limit alone. Of a live process the figures
+  // carry what moved meanwhile. Handle reconciliation counts captures, so `kernel_handles` should be given whenever
+  // it can be.
+  Result<Unit> Capture(const CaptureOptions& options, snapshot::Snapshot* out);
+
+ private:
+  struct State;
+  explicit ProcessLedger(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace leakhunt::ledger

@@ -1,0 +1,91 @@
+#include "collector/ledger/stack_arena.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace leakhunt::ledger {
+
+namespace {
+
+// A guest cuts chains far earlier; this bounds what a hostile one can make us walk.
+constexpr int kMaxChain = 2 * static_cast<int>(protocol::kMaxFrames);
+
+}  // namespace
+
+StackArena::StackArena(const PageFile& file, const PageDirectory& directory) : file_(file), blocks_(kBlocks) {
+  for (const Area& area : directory.Areas(protocol::AreaKind::kStacks)) {
+    protocol::AppendHeader head;
+    if (!file.Read(area.offset, &head, sizeof(head))) continue;
+    const uint64_t used = std::min<uint64_t>(head.used_bytes, area.bytes);
+    if (used > sizeof(head)) used_.push_back({area.offset + sizeof(head), area.offset + used});
+  }
+}
+
+bool StackArena::Decode(uint32_t reference, RawStack* stack) {
+  stack->words.clear();
+  stack->truncated = false;
+  for (int hop = 0; reference != 0; ++hop) {
+    const uint64_t offset = protocol::StackOffset(reference);
+    protocol::StackRecord record;
+    const uint64_t end = UsedEnd(offset);
+    if (end == 0 || end - offset < sizeof(record) || !Copy(offset, &record, sizeof(record))) break;
+    const uint64_t words_bytes = uint64_t{record.frames} * sizeof(uint64_t);
+    if (record.frames > protocol::kMaxFrames || end - offset - sizeof(record) < words_bytes) break;
+    if (record.parent >= reference) break;
+    if (hop == 0) stack->epoch = record.epoch;
+    if ((record.flags & (protocol::kStackTruncated | protocol::kStackShortened)) != 0) stack->truncated = true;
+    if (!Append(offset + sizeof(record), record, stack)) break;
+    if (record.parent == 0) return true;
+    if (stack->words.size() >= protocol::kMaxFrames || hop >= kMaxChain) {
+      stack->truncated = true;
+      return true;
+    }
+    reference = record.parent;
+  }
+  stack->words.clear();
+  return false;
+}
+
+bool StackArena::Append(uint64_t offset, const protocol::StackRecord& record, RawStack* stack) {
+  const size_t room = protocol::kMaxFrames - stack->words.size();
+  const size_t take = std::min<size_t>(room, record.frames);
+  if (take < record.frames) stack->truncated = true;
+  const size_t before = stack->words.size();
+  stack->words.resize(before + take);
+  return Copy(offset, stack->words.data() + before, take * sizeof(uint64_t));
+}
+
+uint64_t StackArena::UsedEnd(uint64_t offset) const {
+  const auto above =
+      std::upper_bound(used_.begin(), used_.end(), offset, [](uint64_t value, const Used& u) { return value < u.begin; });
+  if (above == used_.begin()) return 0;
+  const Used& area = *(above - 1);
+  return offset < area.end ? area.end : 0;
+}
+
+const StackArena::Block* StackArena::BlockAt(uint64_t offset) {
+  std::unique_ptr<Block>& block = blocks_[(offset / protocol::kPageBytes) % kBlocks];
+  if (block == nullptr) block = std::make_unique<Block>();
+  if (block->offset == offset) return block.get();
+  block->offset = offset;
+  if (file_.Read(offset, block->bytes.data(), block->bytes.size())) return block.get();
+  block->offset = ~uint64_t{0};
+  return nullptr;
+}
+
+bool StackArena::Copy(uint64_t offset, void* into, size_t bytes) {
+  char* at = static_cast<char*>(into);
+  while (bytes > 0) {
+    const uint64_t inside = offset % protocol::kPageBytes;
+    const Block* block = BlockAt(offset - inside);
+    if (block == nullptr) return false;
+    const size_t part = std::min<size_t>(bytes, protocol::kPageBytes - inside);
+    std::memcpy(at, block->bytes.data() + inside, part);
+    at += part;
+    offset += part;
+    bytes -= part;
+  }
+  return true;
+}
+
+}  // namespace leakhunt::ledger

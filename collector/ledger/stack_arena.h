@@ -1,0 +1,56 @@
+// The guest's stack arena: from a stack reference to addresses, innermost first.
+//
+// Records are stored as deltas against a parent that lies lower in the file. A reference comes from hostile pages: it
+// must point into a stack area, below what that area says is used. Blocks of the arena are kept while one capture
+// decodes; ask for references in rising order and neighbours come from the same block.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "collector/ledger/page_directory.h"
+#include "collector/ledger/page_file.h"
+#include "preload/protocol/layout.h"
+
+namespace leakhunt::ledger {
+
+struct RawStack {
+  std::vector<uint64_t> words;  // as the guest wrote them, kFrameExactPc included
+  uint32_t epoch = 0;
+  bool truncated = false;
+};
+
+class StackArena {
+ public:
+  StackArena(const PageFile& file, const PageDirectory& directory);
+
+  // False when the reference leads nowhere or the chain breaks; `stack` is then empty. Never more than
+  // protocol::kMaxFrames words: what is deeper is cut and marked truncated.
+  bool Decode(uint32_t reference, RawStack* stack);
+
+ private:
+  static constexpr size_t kBlocks = 1024;
+  struct Block {
+    uint64_t offset = ~uint64_t{0};
+    std::array<uint8_t, protocol::kPageBytes> bytes;
+  };
+
+  struct Used {
+    uint64_t begin = 0, end = 0;  // of the records in one area
+  };
+
+  // End of the records of the area that holds `offset`, or 0.
+  uint64_t UsedEnd(uint64_t offset) const;
+  bool Copy(uint64_t offset, void* into, size_t bytes);
+  const Block* BlockAt(uint64_t offset);
+  bool Append(uint64_t offset, const protocol::StackRecord& record, RawStack* stack);
+
+  const PageFile& file_;
+  std::vector<Used> used_;  // by begin
+  std::vector<std::unique_ptr<Block>> blocks_;
+};
+
+}  // namespace leakhunt::ledger

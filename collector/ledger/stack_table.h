@@ -1,0 +1,59 @@
+// Stacks, frames and modules of one snapshot: merged by content.
+//
+// The guest may intern the same stack twice, and addresses differ from process to process. A stack's identity is its
+// content hash: XXH3-64 over the hashes of its frames, innermost first, each XXH3-64 over the module's build-id (hex;
+// its path when it has none; nothing for code outside any module) followed by the 8 bytes of the offset.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "collector/ledger/key_index.h"
+#include "collector/ledger/module_table.h"
+#include "collector/ledger/page_directory.h"
+#include "collector/ledger/page_file.h"
+#include "collector/ledger/stack_arena.h"
+#include "collector/snapshot/model.h"
+
+namespace leakhunt::ledger {
+
+class StackTable {
+ public:
+  StackTable(const PageFile& file, const PageDirectory& directory);
+
+  // Decodes all of `references` (any order, repeats welcome). Those that lead nowhere become the unknown stack.
+  void Resolve(std::vector<uint32_t> references);
+
+  // Index into the snapshot's stacks of a resolved reference; 0 (unknown) for any other.
+  uint32_t IndexOf(uint32_t reference) const;
+
+  uint64_t ContentHash(uint32_t index) const { return stacks_[index].content_hash; }
+
+  // References that led nowhere, and module records refused.
+  uint64_t refused() const { return refused_ + modules_.refused(); }
+
+  // Moves stacks, frames and the modules worth keeping (loaded, or named by a frame) into `out`. Call last.
+  void MoveInto(snapshot::Snapshot* out);
+
+ private:
+  uint32_t Intern(const RawStack& raw);
+  uint32_t FrameOf(uint64_t word, uint32_t epoch);
+  uint32_t ResolveFrame(uint64_t word, uint32_t epoch);
+
+  StackArena arena_;
+  ModuleTable modules_;
+  KeyIndex references_;
+  std::vector<uint32_t> stack_of_reference_;
+  KeyIndex epochs_;
+  KeyIndex words_;                     // (address, exactness, epoch) already resolved
+  std::vector<uint32_t> frame_of_word_;
+  KeyIndex frame_contents_;
+  std::vector<uint64_t> frame_hashes_;  // by frame
+  std::vector<snapshot::Frame> frames_;
+  KeyIndex stack_contents_;
+  std::vector<snapshot::Stack> stacks_;
+  uint64_t frame_uses_ = 0;
+  uint64_t refused_ = 0;
+};
+
+}  // namespace leakhunt::ledger

@@ -1,0 +1,74 @@
+#include "collector/ledger/tally_sums.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace leakhunt::ledger {
+
+namespace {
+
+constexpr uint32_t kMaxTallies = 1u << 20;
+constexpr double kCountUnit = 1.0 / 256;
+
+}  // namespace
+
+TallySums TallySums::Read(const PageFile& file, const PageDirectory& directory) {
+  TallySums sums;
+  for (const Area& area : directory.Areas(protocol::AreaKind::kThreadTally)) sums.ReadArea(file, area);
+  for (const Area& area : directory.Areas(protocol::AreaKind::kSharedTally)) sums.ReadArea(file, area);
+  return sums;
+}
+
+void TallySums::ReadArea(const PageFile& file, const Area& area) {
+  constexpr size_t kPerPage = protocol::kPageBytes / sizeof(protocol::StackTally);
+  protocol::StackTally page[kPerPage];
+  const uint64_t end = area.offset + area.bytes;
+  for (uint64_t at = file.SkipHole(area.offset, end); at < end; at += protocol::kPageBytes) {
+    at -= at % protocol::kPageBytes;
+    if (!file.Read(at, page, sizeof(page))) return;
+    for (const protocol::StackTally& tally : page) {
+      if (tally.stack != 0 || tally.samples != 0) Add(tally);
+    }
+  }
+}
+
+void TallySums::Add(const protocol::StackTally& tally) {
+  const double bytes_variance = std::bit_cast<double>(tally.born_bytes_var);
+  const double count_variance = std::bit_cast<double>(tally.born_count_var);
+  const bool numbers = std::isfinite(bytes_variance) && bytes_variance >= 0 && std::isfinite(count_variance) &&
+                       count_variance >= 0;
+  if (tally.kind > static_cast<uint32_t>(protocol::BlockKind::kShm) || !numbers || size() >= kMaxTallies) {
+    ++refused_;
+    return;
+  }
+  const uint32_t number = index_.FindOrAdd(StackKindKey(tally.stack, static_cast<protocol::BlockKind>(tally.kind)));
+  if (number == sums_.size()) sums_.emplace_back();
+  TallySum& sum = sums_[number];
+  sum.samples += tally.samples;
+  sum.born_bytes += static_cast<double>(tally.born_bytes);
+  sum.born_count += static_cast<double>(tally.born_count_256) * kCountUnit;
+  sum.born_bytes_variance += bytes_variance;
+  sum.born_count_variance += count_variance;
+  sum.died_samples += tally.died_samples;
+  sum.died_bytes += static_cast<double>(tally.died_bytes);
+  for (size_t bucket = 0; bucket < sum.lifetimes.size(); ++bucket) sum.lifetimes[bucket] += tally.lifetimes[bucket];
+}
+
+const TallySum* TallySums::Find(uint64_t stack_kind) const {
+  const uint32_t number = index_.Find(stack_kind);
+  return number == KeyIndex::kAbsent ? nullptr : &sums_[number];
+}
+
+Moved MovedBetween(const TallySum* before, const TallySum& after) {
+  const TallySum none;
+  const TallySum& from = before == nullptr ? none : *before;
+  Moved moved;
+  moved.born_bytes = std::max(0.0, after.born_bytes - from.born_bytes);
+  moved.born_count = std::max(0.0, after.born_count - from.born_count);
+  moved.died_bytes = std::max(0.0, after.died_bytes - from.died_bytes);
+  moved.died_count = std::max(0.0, after.DiedCount() - from.DiedCount());
+  return moved;
+}
+
+}  // namespace leakhunt::ledger

@@ -1,0 +1,70 @@
+// Totals per stack: the guest's monotone tallies, summed over all threads.
+//
+// Read before and after the sweep of a live process; the difference is what was born and died meanwhile.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "collector/ledger/key_index.h"
+#include "collector/ledger/page_directory.h"
+#include "collector/ledger/page_file.h"
+#include "collector/snapshot/model.h"
+#include "preload/protocol/layout.h"
+
+namespace leakhunt::ledger {
+
+// The guest's stack reference and block kind, as one key.
+constexpr uint64_t StackKindKey(uint32_t stack, protocol::BlockKind kind) {
+  return stack | (static_cast<uint64_t>(kind) << 32);
+}
+constexpr uint32_t StackOfKey(uint64_t key) { return static_cast<uint32_t>(key); }
+constexpr protocol::BlockKind KindOfKey(uint64_t key) { return static_cast<protocol::BlockKind>((key >> 32) & 0xF); }
+
+struct TallySum {
+  uint64_t samples = 0;
+  double born_bytes = 0;
+  double born_count = 0;
+  double born_bytes_variance = 0;
+  double born_count_variance = 0;
+  uint64_t died_samples = 0;
+  double died_bytes = 0;
+  std::array<uint64_t, snapshot::kLifetimeBuckets> lifetimes{};
+
+  // Deaths as blocks: the guest counts them raw; each is taken to weigh what the stack's births do on average.
+  double DiedCount() const {
+    return samples == 0 ? 0 : static_cast<double>(died_samples) * (born_count / static_cast<double>(samples));
+  }
+};
+
+class TallySums {
+ public:
+  static TallySums Read(const PageFile& file, const PageDirectory& directory);
+
+  uint32_t size() const { return index_.size(); }
+  uint64_t KeyAt(uint32_t number) const { return index_.KeyAt(number); }
+  const TallySum& At(uint32_t number) const { return sums_[number]; }
+
+  // Null when the stack has no tally.
+  const TallySum* Find(uint64_t stack_kind) const;
+
+  // Entries refused: no such kind, or sums that are no numbers.
+  uint64_t refused() const { return refused_; }
+
+ private:
+  void ReadArea(const PageFile& file, const Area& area);
+  void Add(const protocol::StackTally& tally);
+
+  KeyIndex index_;
+  std::vector<TallySum> sums_;
+  uint64_t refused_ = 0;
+};
+
+// Born and died between two readings of a live process.
+struct Moved {
+  double born_bytes = 0, born_count = 0, died_bytes = 0, died_count = 0;
+};
+Moved MovedBetween(const TallySum* before, const TallySum& after);
+
+}  // namespace leakhunt::ledger
