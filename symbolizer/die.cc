@@ -36,11 +36,17 @@ uint64_t NumberAttribute(Dwarf_Die* die, unsigned name) {
 
 std::string FunctionName(Dwarf_Die* die) {
   const char* linkage = LinkageName(die);
-  return linkage != nullptr ? Demangle(linkage) : StringAttribute(die, DW_AT_name);
+  if (linkage == nullptr) return StringAttribute(die, DW_AT_name);
+  std::string name = Demangle(linkage);
+  if (name != linkage) return name;
+  // An assembler alias, such as glibc's __GI_getaddrinfo: the programmer wrote getaddrinfo.
+  const std::string plain = StringAttribute(die, DW_AT_name);
+  return plain.empty() ? name : plain;
 }
 
 bool HasFullName(Dwarf_Die* die) {
-  if (LinkageName(die) != nullptr) return true;
+  const char* linkage = LinkageName(die);
+  if (linkage != nullptr && Demangle(linkage) != linkage) return true;
   Dwarf_Die unit;
   if (dwarf_diecu(die, &unit, nullptr, nullptr) == nullptr) return false;
   switch (dwarf_srclang(&unit)) {
@@ -50,6 +56,11 @@ bool HasFullName(Dwarf_Die* die) {
     case DW_LANG_C11:
     case DW_LANG_Mips_Assembler:
     case DW_LANG_Go:
+    case DW_LANG_Fortran77:
+    case DW_LANG_Fortran90:
+    case DW_LANG_Fortran95:
+    case DW_LANG_Fortran03:
+    case DW_LANG_Fortran08:
       return true;
     default:
       return false;

@@ -13,9 +13,9 @@ std::string StringAttribute(Dwarf_Die* die, unsigned attribute);
 // Of this entry alone; 0 when absent.
 uint64_t NumberAttribute(Dwarf_Die* die, unsigned attribute);
 
-// Demangled linkage name, else the plain name; "" when it has neither.
+// The linkage name where it can be demangled, else the plain name; "" when it has neither.
 std::string FunctionName(Dwarf_Die* die);
-// True when FunctionName is a full one: it has a linkage name, or the language does not mangle.
+// True when FunctionName is a full one: it was demangled, or the language does not mangle.
 bool HasFullName(Dwarf_Die* die);
 
 // Calls visit(start, end) for each address range of `die` until it returns false.
