@@ -122,7 +122,7 @@ Snapshot SampleSnapshot(uint32_t number) {
   s.reason = "interval";
   s.label = "after warm-up";
   s.process = SampleProcess();
-  s.sampling = {true, 4096, 1.0, 0.4, {{kSampleStartMs, 1}, {kSampleStartMs + 1000, 4096}}};
+  s.sampling = {false, 4096, 1.0, 0.4, {{kSampleStartMs, 1}, {kSampleStartMs + 1000, 4096}}};
   s.losses = {3, 300, 5, 6, 7, 8, 9, 10, {{kSampleStartMs + 100, kSampleStartMs + 200}}};
   AddCode(s);
   s.threads = {{4242, "server", kSampleStartMs, kSampleStartMs + 9000}, {4243, "worker", kSampleStartMs + 1, 0}};

@@ -1,0 +1,30 @@
+#include "viewer/loaded_report.h"
+
+#include <ostream>
+
+#include "viewer/merge.h"
+
+namespace leakhunt::viewer {
+
+Result<Loaded> Load(Context& context, size_t history) {
+  Result<std::vector<ChosenSnapshot>> chosen = ChooseSnapshots(context.options, context.err);
+  if (!chosen) return std::move(chosen.error());
+  Loaded loaded;
+  loaded.chosen = std::move(*chosen);
+  std::vector<const snapshot::Snapshot*> parts;
+  for (const ChosenSnapshot& one : loaded.chosen) {
+    parts.push_back(&one.snapshot);
+    if (history <= 1) continue;
+    for (const auto& [key, rate] : MeasureGrowth(ReadHistory(one, history, context.err))) loaded.growth[key] += rate;
+  }
+  loaded.snapshot = std::make_unique<snapshot::Snapshot>(parts.size() == 1 ? *parts.front() : MergeSnapshots(parts));
+  loaded.resolver = std::make_unique<Resolver>(*loaded.snapshot, context.options,
+                                               loaded.chosen.front().recording.directory);
+  return loaded;
+}
+
+void SayWarnings(const Resolver& resolver, Context& context) {
+  for (const std::string& warning : resolver.Warnings()) context.err << "leakhunt-report: " << warning << "\n";
+}
+
+}  // namespace leakhunt::viewer

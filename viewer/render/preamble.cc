@@ -1,0 +1,92 @@
+#include "viewer/render/preamble.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "viewer/render/units.h"
+
+namespace leakhunt::viewer {
+namespace {
+
+using snapshot::End;
+using snapshot::Snapshot;
+
+std::string Quoted(const std::string& argument) {
+  if (!argument.empty() && argument.find_first_of(" \t\n'\"\\$&|;<>()*?#~`") == std::string::npos) return argument;
+  return fmt::format("'{}'", argument);
+}
+
+std::string SignalText(int signal) {
+  const char* description = ::sigdescr_np(signal);
+  return description == nullptr ? fmt::format("signal {}", signal) : fmt::format("signal {} ({})", signal, description);
+}
+
+std::string SamplingText(const Snapshot& s) {
+  if (s.sampling.exact) return "every allocation was recorded";
+  std::string text = fmt::format("sampled, one in {} on average; ± is the 95 % interval",
+                                 Bytes(static_cast<double>(s.sampling.mean_bytes)));
+  if (s.sampling.measured_overhead_percent > 0) {
+    text += fmt::format("; own cost {:.2f} % CPU", s.sampling.measured_overhead_percent);
+  }
+  return text;
+}
+
+void AddLosses(const snapshot::Losses& l, std::vector<std::string>& lines) {
+  if (l.records > 0) {
+    lines.push_back(fmt::format("note: {} allocations ({}) could not be recorded; figures may be too small by that",
+                                Count(static_cast<double>(l.records)), Bytes(static_cast<double>(l.bytes))));
+  }
+  if (l.invalid_records > 0) {
+    lines.push_back(fmt::format("note: {} records were damaged and left out",
+                                Count(static_cast<double>(l.invalid_records))));
+  }
+  if (l.unknown_stacks > 0) {
+    lines.push_back(fmt::format("note: {} records have no stack", Count(static_cast<double>(l.unknown_stacks))));
+  }
+  for (const snapshot::Gap& gap : l.gaps) {
+    lines.push_back(fmt::format("note: no collector watched for {} from {}", Age(gap.to_ms - gap.from_ms),
+                                Clock(gap.from_ms)));
+  }
+}
+
+std::string SnapshotText(const Loaded& loaded) {
+  const Snapshot& s = *loaded.snapshot;
+  std::string text = fmt::format("snapshot {} of {} ({}", s.number, loaded.chosen.front().snapshots, s.reason);
+  if (!s.label.empty()) text += ": " + Printable(s.label);
+  return text + fmt::format("), {} UTC, {} after the start; {}", Clock(s.time_ms),
+                            Age(s.time_ms - s.process.started_ms), EndText(s.process));
+}
+
+}  // namespace
+
+std::string EndText(const snapshot::ProcessInfo& p) {
+  switch (p.end) {
+    case End::kRunning: return "running";
+    case End::kExit:
+      if (p.replaced_by_exec) return "replaced itself by exec";
+      return p.exit_status ? fmt::format("exited with {}", *p.exit_status) : "exited";
+    case End::kSignal: return "killed by " + SignalText(p.signal);
+    case End::kOom: return "killed by the kernel for lack of memory";
+    case End::kLost: return "gone; how it ended is not known";
+  }
+  return "";
+}
+
+std::string CommandText(const snapshot::ProcessInfo& process) {
+  std::string text;
+  for (const std::string& argument : process.command) text += (text.empty() ? "" : " ") + Quoted(argument);
+  return Printable(text.empty() ? process.executable : text);
+}
+
+std::vector<std::string> Preamble(const Loaded& loaded) {
+  const Snapshot& s = *loaded.snapshot;
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("{}[{}]  {}", Printable(s.process.name), s.process.pid, CommandText(s.process)));
+  lines.push_back(SnapshotText(loaded));
+  lines.push_back(SamplingText(s));
+  AddLosses(s.losses, lines);
+  return lines;
+}
+
+}  // namespace leakhunt::viewer

@@ -1,0 +1,37 @@
+// Tables for three readers: columns on a terminal, Markdown in a ticket, CSV in a spreadsheet.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "viewer/render/terminal.h"
+
+namespace leakhunt::viewer {
+
+enum class Align { kLeft, kRight };
+
+struct Column {
+  std::string title;
+  Align align = Align::kRight;
+};
+
+// Cells are plain text. In a terminal table each row may be followed by lines of its own (a stack).
+struct Table {
+  std::vector<Column> columns;
+  std::vector<std::vector<std::string>> rows;
+  std::vector<std::vector<std::string>> details;  // by row; may be shorter than `rows`
+};
+
+// The last column takes what is left of the width and is cut; details are cut too. Columns empty in every row are dropped.
+void WriteTextTable(const Table& table, const Terminal& terminal, std::ostream& out);
+void WriteMarkdownTable(const Table& table, std::ostream& out);
+
+// RFC 4180, one record a line ended by "\n"; a cell that a spreadsheet would run as a formula gets a leading quote.
+void WriteCsvRecord(const std::vector<std::string>& cells, std::ostream& out);
+
+enum class Style { kBold, kDim, kRed, kGreen, kYellow };
+// `text` with the terminal's codes around it; unchanged without colour.
+std::string Styled(const std::string& text, Style style, const Terminal& terminal);
+
+}  // namespace leakhunt::viewer

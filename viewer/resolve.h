@@ -1,0 +1,63 @@
+// A stack of a snapshot as people read it: function, file, line; without the allocator's own frames.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "collector/snapshot/model.h"
+#include "viewer/options.h"
+
+namespace leakhunt::symbolizer {
+class Symbolizer;
+}
+
+namespace leakhunt::viewer {
+
+// F of the JSON. Fields empty or 0 when unknown.
+struct ResolvedFrame {
+  std::string function;
+  std::string file;
+  uint32_t line = 0;
+  uint32_t column = 0;
+  std::string module;    // path
+  std::string build_id;
+  uint64_t offset = 0;   // ELF virtual address of the call (not of the return); plain address without a module
+  bool inlined = false;
+};
+
+using ResolvedStack = std::vector<ResolvedFrame>;  // innermost first
+
+// Resolves the stacks of one snapshot; each once. Keeps a reference to the snapshot. Symbols are looked for in
+// `directory`/symbols first, JIT maps are `directory`/perf-PID.map. Not thread-safe.
+class Resolver {
+ public:
+  Resolver(const snapshot::Snapshot& snapshot, const Options& options, const std::filesystem::path& directory);
+  ~Resolver();
+
+  const ResolvedStack& Stack(uint32_t stack);
+  // What could not be looked up and why, one line each.
+  std::vector<std::string> Warnings() const;
+
+ private:
+  void Append(const snapshot::Frame& frame, ResolvedStack& out);
+
+  const snapshot::Snapshot& snapshot_;
+  bool symbols_;
+  std::unique_ptr<symbolizer::Symbolizer> symbolizer_;
+  std::unordered_map<uint32_t, ResolvedStack> stacks_;
+};
+
+// The first frame of the program's own: not libc's, the C++ library's or the allocator's, in function or in module.
+// nullptr when the stack is empty; the innermost frame when none is the program's own.
+const ResolvedFrame* OwnFrame(const ResolvedStack& stack);
+
+// "handle_request server.cc:42"; "libfoo.so+0x1234" without a symbol; "(unknown)" for null. File names without directory.
+std::string PlaceName(const ResolvedFrame* frame);
+// As it stands in a stack listing: "handle_request (server.cc:42)".
+std::string FrameName(const ResolvedFrame& frame);
+// The last part of a path.
+std::string_view BaseName(std::string_view path);
+
+}  // namespace leakhunt::viewer
