@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Every way to open and close a descriptor: what leakhunt says is open equals what the kernel says, with the type and
+the function that opened it.
+
+    handles.py --bin DIR --work DIR --program handle_surface [--case NAME]
+
+Each case runs once under leakhunt-collect. `open` must be what the case left open, `untracked` nothing (or what a raw
+system call opened), and open + untracked + inherited what the kernel held.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+# Opened by a raw system call of a number that `syscall` reports: tracked. What an ioctl opened is known by /proc alone.
+MAY_BE_UNTRACKED = {"openpty": 1}
+
+
+def cases_of(program):
+    listed = subprocess.run([program, "--list"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    for line in listed.splitlines():
+        name, kind, count = line.split()
+        yield name, kind, int(count)
+
+
+def run_case(programs, program, name, work):
+    """(exit status, what the program says, the report's answer or None)"""
+    recording = os.path.join(work, name)
+    done = subprocess.run(
+        [os.path.join(programs, "leakhunt-collect"), "--quiet", "--output", recording, "--", program, name],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, cwd=work)
+    if done.returncode != 0:
+        return done.returncode, done.stdout + done.stderr, None
+    shown = subprocess.run([os.path.join(programs, "leakhunt-report"), "handles", recording, "--format", "json",
+                            "--limit", "0"], stdout=subprocess.PIPE, check=True, timeout=60)
+    return 0, done.stdout, json.loads(shown.stdout)
+
+
+def judge(name, kind, count, said, answer):
+    """What is wrong with the answer, one line each."""
+    before = int(said.split("before ")[1].split()[0])
+    by_kernel = said.count("open ")
+    totals, function = answer["totals"], f"handle_{name}"
+    if by_kernel != count:
+        yield f"the program left {by_kernel} open, should be {count}"
+    untracked = min(MAY_BE_UNTRACKED.get(name, 0), totals["untracked"])
+    if totals["open"] + untracked != count:
+        yield f"open {totals['open']}, the kernel says {count}"
+    if totals["open"] + totals["untracked"] + totals["inherited"] != before + by_kernel:
+        yield (f"open {totals['open']} + untracked {totals['untracked']} + inherited {totals['inherited']}, "
+               f"the kernel held {before + by_kernel}")
+    for site in answer["sites"]:
+        if site["open"] == 0:
+            continue
+        functions = [(frame["function"] or "").split("(")[0] for frame in site["stack"]]
+        if function not in functions:
+            yield f"{site['open']} {site['type']} without {function} in the stack: {functions[:6]}"
+        if kind != "-" and site["type"] != kind:
+            yield f"type {site['type']}, should be {kind}"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--case")
+    options = parser.parse_args()
+    shutil.rmtree(options.work, ignore_errors=True)
+    os.makedirs(options.work)
+
+    right = skipped = failed = 0
+    for name, kind, count in cases_of(options.program):
+        if options.case and name != options.case:
+            continue
+        status, said, answer = run_case(options.bin, options.program, name, options.work)
+        if status == 77:
+            skipped += 1
+            print(f"skip  {name}: {said.strip()}")
+            continue
+        wrong = [f"exit status {status}: {said.strip()}"] if answer is None else list(
+            judge(name, kind, count, said, answer))
+        right += not wrong
+        failed += bool(wrong)
+        for line in wrong:
+            print(f"FAIL  {name}: {line}")
+    print(f"{right} right, {failed} wrong, {skipped} not to be had here")
+    return 1 if failed or right == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
