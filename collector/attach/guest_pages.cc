@@ -1,0 +1,53 @@
+#include "collector/attach/guest_pages.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "collector/watch/process_end.h"
+
+namespace leakhunt::attach {
+namespace {
+
+constexpr char kPagesName[] = "/memfd:leakhunt";
+
+std::string Named(pid_t pid) { return "process " + std::to_string(pid); }
+
+// pidfd_getfd shares the open file; on kernels before 5.6 the link in /proc opens the same file anew.
+UniqueFd Duplicate(int pidfd, pid_t pid, int fd) {
+  UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd, fd, 0)));
+  if (copy.Valid()) return copy;
+  int first_error = errno;
+  copy.Reset(open(("/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd)).c_str(), O_RDWR | O_CLOEXEC));
+  if (!copy.Valid()) errno = first_error;
+  return copy;
+}
+
+}  // namespace
+
+Result<ingest::Arrival> TakePages(pid_t pid) {
+  auto process = watch::ProcDirectory::Open(pid);
+  if (!process) return Error{"there is no " + Named(pid)};
+  ingest::Arrival arrival;
+  arrival.pid = pid;
+  arrival.pidfd = watch::OpenPidfd(pid);
+  struct stat status {};
+  if (fstat(process->Fd(), &status) == 0) arrival.uid = status.st_uid;
+  auto numbers = process->Numbers("fd");
+  if (!numbers) {
+    return Error{"may not look into " + Named(pid) + ": it is another user's or protected; run leakhunt-collect as its user or as root"};
+  }
+  for (int fd : *numbers) {
+    auto link = process->Link(("fd/" + std::to_string(fd)).c_str());
+    if (!link || !link->starts_with(kPagesName)) continue;
+    arrival.memfd = Duplicate(arrival.pidfd.Get(), pid, fd);
+    if (!arrival.memfd.Valid()) return ErrnoError("cannot take the pages of " + Named(pid) + " (run as its user or as root)", errno);
+    return arrival;
+  }
+  return Error{Named(pid) + " was not started with libleakhunt.so, and attaching to such a process is not supported yet: restart it under leakhunt-collect -- COMMAND"};
+}
+
+}  // namespace leakhunt::attach

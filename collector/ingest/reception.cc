@@ -1,0 +1,174 @@
+#include "collector/ingest/reception.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "collector/notice.h"
+#include "collector/watch/socket_tables.h"
+
+namespace leakhunt::ingest {
+namespace {
+
+constexpr size_t kMaxClients = 1024;
+constexpr size_t kMaxSilent = 256;  // connections that have not said Hello
+constexpr int64_t kHelloPatienceMs = 10'000;
+constexpr int kMessagesATurn = 64;
+constexpr int kAcceptsATurn = 256;
+
+}  // namespace
+
+Reception::Reception(EventLoop* loop, SessionTable* sessions, const Options& options, Admittance admittance)
+    : loop_(loop), sessions_(sessions), options_(options), admittance_(admittance) {}
+
+Status Reception::Open(UniqueFd listening) {
+  Close();
+  listening_ = std::move(listening);
+  auto source = loop_->Add(listening_.Get(), EPOLLIN, [this](uint32_t) { AcceptAll(); });
+  if (!source) return source.error();
+  listening_source_ = *source;
+  return Ok();
+}
+
+void Reception::Close() {
+  loop_->Remove(listening_source_);
+  listening_source_ = 0;
+  listening_.Reset();
+}
+
+void Reception::AcceptAll() {
+  for (int i = 0; i < kAcceptsATurn && listening_.Valid(); ++i) {
+    UniqueFd socket(accept4(listening_.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (socket.Valid()) {
+      ClearNotice("accept");
+      Add(std::move(socket));
+      continue;
+    }
+    if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
+    // Out of descriptors or memory: leave the rest in the backlog until the next tick.
+    NoticeOnce("accept", ErrnoError("cannot accept a program", errno).message + "; trying again");
+    loop_->Remove(std::exchange(listening_source_, 0));
+    return;
+  }
+}
+
+bool Reception::MayEnter(const Peer& peer) const { return admittance_ == Admittance::kAnyUser || peer.uid == geteuid(); }
+
+void Reception::Add(UniqueFd socket) {
+  auto connection = Connection::Adopt(std::move(socket));
+  if (!connection) return Detail(connection.error().message);
+  size_t silent = 0;
+  for (const auto& [id, client] : clients_) silent += client->session == 0;
+  if (!MayEnter(connection->GetPeer())) return connection->Refuse("this collector serves another user");
+  if (clients_.size() >= kMaxClients || silent >= kMaxSilent) return connection->Refuse("too many connections");
+  auto client = std::make_unique<Client>();
+  client->connection = std::move(*connection);
+  client->since_ms = record::NowMs();
+  ClientId id = next_id_++;
+  auto source = loop_->Add(client->connection.Fd(), EPOLLIN, [this, id](uint32_t) { Serve(id); });
+  if (!source) return Detail(source.error().message);
+  client->source = *source;
+  clients_[id] = std::move(client);
+}
+
+void Reception::Serve(ClientId id) {
+  for (int i = 0; i < kMessagesATurn; ++i) {
+    auto found = clients_.find(id);
+    if (found == clients_.end()) return;
+    Client* client = found->second.get();
+    auto received = client->connection.Receive();
+    if (!received) {
+      if (received.error().message != "closed") Detail("process " + std::to_string(client->connection.GetPeer().pid) + ": " + received.error().message);
+      return Drop(id);
+    }
+    if (!*received) return;
+    if (!Handle(client, std::move(**received))) return Drop(id);
+  }
+}
+
+bool Reception::Handle(Client* client, Received received) {
+  const protocol::Message& message = received.message;
+  auto kind = static_cast<protocol::MessageKind>(message.kind);
+  if (kind == protocol::MessageKind::kAdopt) {
+    if (client->connection.GetPeer().uid == geteuid()) Add(std::move(received.descriptor));
+    return true;
+  }
+  if (message.version != protocol::kProtocolVersion) {
+    client->connection.Refuse("collector speaks protocol version " + std::to_string(protocol::kProtocolVersion));
+    return false;
+  }
+  if (kind == protocol::MessageKind::kHello) return Hello(client, std::move(received));
+  if (kind == protocol::MessageKind::kSnapshot) sessions_->Request(client->session, message.text);
+  return true;  // kFlush and kBye: the pages say the same, and are looked at on every tick and at the end
+}
+
+bool Reception::Hello(Client* client, Received received) {
+  const Peer& peer = client->connection.GetPeer();
+  if (client->session != 0) return false;
+  if (only_pid_ != 0 && peer.pid != only_pid_) {
+    client->connection.Refuse("children are not recorded");
+    return false;
+  }
+  Arrival arrival;
+  arrival.memfd = std::move(received.descriptor);
+  arrival.pid = peer.pid;
+  arrival.uid = peer.uid;
+  arrival.socket_inode = watch::PeerSocketInode(client->connection.Fd());
+  arrival.pidfd = client->connection.TakePidfd();
+  auto session = sessions_->Admit(std::move(arrival));
+  if (!session) {
+    Detail("process " + std::to_string(peer.pid) + ": " + session.error().message);
+    client->connection.Refuse(session.error().message);
+    return false;
+  }
+  client->session = *session;
+  Welcome(client);
+  return true;
+}
+
+void Reception::Welcome(Client* client) {
+  protocol::Message welcome = MakeMessage(protocol::MessageKind::kWelcome);
+  welcome.values[protocol::kWelcomeFixedInterval] = options_.sample_bytes.value_or(0);
+  welcome.values[protocol::kWelcomeBudgetPpm] = options_.budget_ppm.value_or(kDefaultBudgetPpm);
+  welcome.values[protocol::kWelcomeTrack] = options_.track.value_or(protocol::kTrackAll);
+  welcome.values[protocol::kWelcomeChildren] = options_.follow_children.value_or(true) ? 1 : 0;
+  client->connection.Send(welcome);
+}
+
+void Reception::Drop(ClientId id) {
+  auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  std::unique_ptr<Client> client = std::move(found->second);
+  clients_.erase(found);
+  loop_->Remove(client->source);
+  if (client->session == 0) return;
+  for (const auto& [other_id, other] : clients_) {
+    if (other->session == client->session) return;  // it had already reconnected
+  }
+  sessions_->Disconnected(client->session);
+}
+
+void Reception::Drain() {
+  AcceptAll();
+  std::vector<ClientId> ids;
+  for (const auto& [id, client] : clients_) ids.push_back(id);
+  for (ClientId id : ids) Serve(id);
+}
+
+void Reception::Tick() {
+  if (listening_.Valid() && listening_source_ == 0) {
+    auto source = loop_->Add(listening_.Get(), EPOLLIN, [this](uint32_t) { AcceptAll(); });
+    if (source) listening_source_ = *source;
+  }
+  int64_t now_ms = record::NowMs();
+  std::vector<ClientId> silent;
+  for (const auto& [id, client] : clients_) {
+    if (client->session == 0 && now_ms - client->since_ms > kHelloPatienceMs) silent.push_back(id);
+  }
+  for (ClientId id : silent) Drop(id);
+}
+
+}  // namespace leakhunt::ingest

@@ -1,0 +1,302 @@
+#include "collector/ingest/session_table.h"
+
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "collector/ingest/allowance.h"
+#include "collector/notice.h"
+#include "collector/watch/process_end.h"
+
+namespace leakhunt::ingest {
+namespace {
+
+constexpr size_t kMaxSessions = 1024;
+constexpr size_t kMaxRemembered = 8192;
+constexpr int64_t kStatusPatienceMs = 1000;  // for the parent to reap, when only then the kernel tells the status
+constexpr int64_t kExecPatienceMs = 1000;    // an exec that was announced and not refused
+constexpr char kDefaultOutput[] = "leakhunt-data";
+
+bool SaidExec(const protocol::ProcessHeader& header) {
+  return header.image_end == static_cast<uint32_t>(protocol::ImageEnd::kExec);
+}
+
+std::string NewRunId(int64_t now_ms) {
+  char id[40];
+  std::snprintf(id, sizeof(id), "%012llx-%08x", static_cast<unsigned long long>(now_ms), std::random_device{}());
+  return id;
+}
+
+template <typename Map>
+void Bound(Map* map) {
+  if (map->size() > kMaxRemembered) map->clear();
+}
+
+}  // namespace
+
+struct SessionTable::Session {
+  SessionId id = 0;
+  std::unique_ptr<record::ImageRecorder> recorder;
+  UniqueFd pidfd;
+  EventLoop::SourceId death_source = 0;
+  dev_t pages_device = 0;
+  ino_t pages_inode = 0;
+  bool connected = true;
+  bool invisible = false;  // in another pid namespace: only its connection tells of its life
+  int64_t died_ms = 0;     // 0 = alive as far as known
+  int64_t exec_said_ms = 0;
+  Allowance requests{20, 1000};
+};
+
+SessionTable::SessionTable(EventLoop* loop, const Options& options, Mode mode) : loop_(loop), options_(options), mode_(mode) {
+  run_.started_ms = record::NowMs();
+  run_.id = NewRunId(run_.started_ms);
+}
+
+SessionTable::~SessionTable() = default;
+
+SessionTable::Session* SessionTable::Find(SessionId id) {
+  auto found = sessions_.find(id);
+  return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+SessionTable::Session* SessionTable::LiveOf(pid_t pid) {
+  for (auto& [id, session] : sessions_) {
+    if (pid != 0 && session->recorder->Facts().pid == pid) return session.get();
+  }
+  return nullptr;
+}
+
+std::optional<std::filesystem::path> SessionTable::OutputOfParent(const watch::ProcDirectory& process) {
+  auto stat = watch::ParseProcessStat(process.Read("stat").value_or(""));
+  Session* parent = stat ? LiveOf(stat->parent_pid) : nullptr;
+  if (parent == nullptr) return std::nullopt;
+  return parent->recorder->Directory().Output();
+}
+
+// A program's own wish (LEAKHUNT_OUTPUT) counts only from our own user: nobody else may say where we write. Relative
+// paths are relative to the program, so that a collector left over from another directory serves a new program right;
+// children of a recorded process go beside their parent, wherever a build has changed directory to.
+std::filesystem::path SessionTable::OutputOf(const Arrival& arrival, const protocol::ProcessHeader& header,
+                                             const watch::ProcDirectory& process) {
+  std::filesystem::path ours = std::filesystem::absolute(options_.output);
+  if (mode_ == Mode::kCommand || mode_ == Mode::kAttach || arrival.uid != geteuid()) return ours;
+  if (mode_ == Mode::kServe && options_.output_given) return ours;
+  if (header.output[0] == '\0' && mode_ == Mode::kServe) return ours;
+  std::filesystem::path wish = header.output[0] == '\0' ? kDefaultOutput : header.output;
+  if (wish.is_absolute()) return wish;
+  if (auto parents = OutputOfParent(process)) return *parents;
+  auto cwd = process.Link("cwd");
+  return cwd ? std::filesystem::path(*cwd) / wish : std::filesystem::absolute(wish);
+}
+
+record::RecorderOptions SessionTable::OptionsOf(const Arrival& arrival, const protocol::ProcessHeader& header,
+                                                const watch::ProcDirectory& process) {
+  record::RecorderOptions recorder;
+  recorder.output = OutputOf(arrival, header, process);
+  int64_t wish_ms = header.snapshot_interval_ms != 0 ? header.snapshot_interval_ms : kDefaultIntervalMs;
+  recorder.interval_ms = std::max<int64_t>(options_.interval_ms.value_or(wish_ms), 10);
+  recorder.rss_thresholds = options_.snapshot_at_rss;
+  recorder.max_disk_bytes = options_.max_disk_bytes;
+  return recorder;
+}
+
+record::ProcessFacts SessionTable::FactsOf(const Arrival& arrival, const protocol::ProcessHeader& header) {
+  record::ProcessFacts facts;
+  facts.pid = arrival.pid != 0 ? arrival.pid : static_cast<pid_t>(header.pid);
+  facts.uid = arrival.uid;
+  facts.image = header.image;
+  facts.run_first = command_pid_ != 0 ? arrival.pid == command_pid_ : next_id_ == 1;
+  auto ancestor = ancestors_.find(arrival.pid);
+  if (ancestor != ancestors_.end() && ancestor->second.start_ticks == header.start_ticks) {
+    facts.previous = ancestor->second.directory;
+    facts.image = std::max(facts.image, ancestor->second.image + 1);
+  }
+  return facts;
+}
+
+// Another image of a pid we record: the older one exec'ed, or died and its pid was given away before we heard of it.
+void SessionTable::Supersede(Session* older, const protocol::ProcessHeader& newer) {
+  if (older->recorder->RefreshHeader().start_ticks == newer.start_ticks) {
+    FinishExec(older);
+  } else {
+    Conclude(older, WaitStatusOf(*older));
+  }
+}
+
+Result<SessionId> SessionTable::Admit(Arrival arrival) {
+  struct stat pages {};
+  if (fstat(arrival.memfd.Get(), &pages) != 0) return ErrnoError("cannot look at the pages", errno);
+  for (auto& [id, session] : sessions_) {
+    if (session->pages_device != pages.st_dev || session->pages_inode != pages.st_ino) continue;
+    session->connected = true;
+    session->recorder->SetOwnSocketInode(arrival.socket_inode);
+    return id;
+  }
+  if (sessions_.size() >= kMaxSessions) return Error{"too many processes are being recorded"};
+  auto ledger = ledger::ProcessLedger::Open(std::move(arrival.memfd));
+  if (!ledger) return ledger.error();
+  auto header = (*ledger)->ReadHeader();
+  if (!header) return header.error();
+  if (Session* older = LiveOf(arrival.pid)) {
+    bool same_image = older->recorder->Header().started_ns == header->started_ns && older->recorder->Header().start_ticks == header->start_ticks;
+    if (same_image) {
+      older->recorder->ReplaceLedger(std::move(*ledger));
+      older->pages_device = pages.st_dev;
+      older->pages_inode = pages.st_ino;
+      older->connected = true;
+      return older->id;
+    }
+    Supersede(older, *header);
+  }
+  watch::ProcDirectory process;
+  if (arrival.pid != 0) {
+    if (auto opened = watch::ProcDirectory::Open(arrival.pid)) process = std::move(*opened);
+  }
+  record::ProcessFacts facts = FactsOf(arrival, *header);
+  record::RecorderOptions recorder_options = OptionsOf(arrival, *header, process);
+  auto session = std::make_unique<Session>();
+  session->id = next_id_++;
+  session->recorder = std::make_unique<record::ImageRecorder>(std::move(*ledger), *header, std::move(process), std::move(facts),
+                                                              std::move(recorder_options), &run_);
+  session->recorder->SetOwnSocketInode(arrival.socket_inode);
+  session->pidfd = std::move(arrival.pidfd);
+  session->invisible = arrival.pid == 0;
+  session->pages_device = pages.st_dev;
+  session->pages_inode = pages.st_ino;
+  if (IsAlive(*session)) reaped_.erase(arrival.pid);  // an earlier process of that number
+  WatchDeath(session.get());
+  Detail("recording process " + std::to_string(session->recorder->Facts().pid) + " (" + header->name + ")");
+  SessionId id = session->id;
+  sessions_[id] = std::move(session);
+  return id;
+}
+
+void SessionTable::WatchDeath(Session* session) {
+  if (!session->pidfd.Valid()) return;
+  SessionId id = session->id;
+  auto source = loop_->Add(session->pidfd.Get(), EPOLLIN, [this, id](uint32_t) {
+    if (drain_) drain_();
+    Died(id);
+  });
+  if (source) session->death_source = *source;
+}
+
+std::optional<int> SessionTable::WaitStatusOf(const Session& session) const {
+  auto reaped = reaped_.find(session.recorder->Facts().pid);
+  if (reaped != reaped_.end()) return reaped->second;
+  return watch::ExitWaitStatus(session.pidfd.Get(), session.recorder->Process());
+}
+
+void SessionTable::Died(SessionId id) {
+  Session* session = Find(id);
+  if (session == nullptr) return;
+  loop_->Remove(std::exchange(session->death_source, 0));
+  if (session->died_ms == 0) session->died_ms = record::NowMs();
+  if (auto status = WaitStatusOf(*session)) Conclude(session, status);
+}
+
+void SessionTable::Conclude(Session* session, std::optional<int> wait_status) {
+  protocol::ProcessHeader header = session->recorder->RefreshHeader();
+  if (SaidExec(header)) return FinishExec(session);
+  record::Ending ending = record::EndingOf(wait_status, header, session->recorder->OomKilled());
+  session->recorder->Finish(ending);
+  Erase(session->id);
+}
+
+void SessionTable::FinishExec(Session* session) {
+  const record::ProcessFacts facts = session->recorder->Facts();
+  session->recorder->Finish(record::ExecEnding());
+  Bound(&ancestors_);
+  ancestors_[facts.pid] = {session->recorder->Header().start_ticks, facts.image, session->recorder->Directory().Name()};
+  Erase(session->id);
+}
+
+void SessionTable::Erase(SessionId id) {
+  if (Session* session = Find(id)) loop_->Remove(session->death_source);
+  sessions_.erase(id);
+}
+
+void SessionTable::Disconnected(SessionId id) {
+  Session* session = Find(id);
+  if (session == nullptr) return;
+  session->connected = false;
+  session->recorder->SetOwnSocketInode(0);
+  if (SaidExec(session->recorder->RefreshHeader())) return FinishExec(session);
+  if (session->invisible) Conclude(session, std::nullopt);
+}
+
+void SessionTable::Request(SessionId id, const std::string& label) {
+  Session* session = Find(id);
+  if (session == nullptr || session->died_ms != 0) return;
+  if (session->requests.Take(record::NowMs())) session->recorder->Take("request", label);
+}
+
+void SessionTable::NoteExit(pid_t pid, int wait_status) {
+  Bound(&reaped_);
+  reaped_[pid] = wait_status;
+  Session* session = LiveOf(pid);
+  if (session != nullptr) Conclude(session, wait_status);
+}
+
+bool SessionTable::IsAlive(const Session& session) const {
+  if (session.died_ms != 0) return false;
+  if (session.invisible) return session.connected;
+  if (session.pidfd.Valid()) return !watch::HasEnded(session.pidfd.Get());
+  auto stat = watch::ParseProcessStat(session.recorder->Process().Read("stat").value_or(""));
+  return stat && stat->state != 'Z' && stat->state != 'X';
+}
+
+// False when the session is over.
+bool SessionTable::TickOne(Session* session, int64_t now_ms) {
+  if (!IsAlive(*session)) {
+    if (session->died_ms == 0) session->died_ms = now_ms;
+    auto status = WaitStatusOf(*session);
+    if (!status && now_ms - session->died_ms < kStatusPatienceMs) return true;
+    return Conclude(session, status), false;
+  }
+  if (const char* reason = session->recorder->Tick(now_ms)) session->recorder->Take(reason, "");
+  bool exec_said = SaidExec(session->recorder->Header()) && !session->connected;
+  if (!exec_said) {
+    session->exec_said_ms = 0;
+  } else if (session->exec_said_ms == 0) {
+    session->exec_said_ms = now_ms;
+  } else if (now_ms - session->exec_said_ms > kExecPatienceMs) {
+    return FinishExec(session), false;
+  }
+  return true;
+}
+
+void SessionTable::Tick() {
+  int64_t now_ms = record::NowMs();
+  std::vector<SessionId> ids;
+  for (const auto& [id, session] : sessions_) ids.push_back(id);
+  for (SessionId id : ids) {
+    if (Session* session = Find(id)) TickOne(session, now_ms);
+  }
+}
+
+void SessionTable::SnapshotAll(const char* reason, const std::string& label) {
+  for (auto& [id, session] : sessions_) {
+    if (IsAlive(*session)) session->recorder->Take(reason, label);
+  }
+}
+
+void SessionTable::StopAll() {
+  if (drain_) drain_();
+  while (!sessions_.empty()) {
+    Session* session = sessions_.begin()->second.get();
+    if (IsAlive(*session)) {
+      session->recorder->Take("stop", "");
+      Erase(session->id);
+    } else {
+      Conclude(session, WaitStatusOf(*session));
+    }
+  }
+}
+
+}  // namespace leakhunt::ingest

@@ -1,0 +1,103 @@
+// The processes being recorded: who is admitted, how an exec chains two recordings, how an image ends.
+//
+// One session a process image. A session starts when a guest's pages arrive (by socket, or taken from the process) and ends
+// with its last snapshot: at the process's death, at an exec, or when the collector stops. Runs on the event loop.
+// The pages and the peer are hostile: their number is bounded, and nothing here trusts the pages for who the peer is.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "collector/ingest/event_loop.h"
+#include "collector/options.h"
+#include "collector/record/image_recorder.h"
+
+namespace leakhunt::ingest {
+
+// How this collector came to be; it decides where recordings go and whose.
+enum class Mode { kCommand, kServe, kSpawned, kAttach };
+
+using SessionId = uint64_t;  // never reused; 0 = none
+
+// Pages and the process they are said to be of.
+struct Arrival {
+  UniqueFd memfd;
+  pid_t pid = 0;  // 0 = in a pid namespace we cannot see
+  uid_t uid = 0;
+  UniqueFd pidfd;
+  uint64_t socket_inode = 0;  // the guest's end of its connection
+};
+
+class SessionTable {
+ public:
+  SessionTable(EventLoop* loop, const Options& options, Mode mode);
+  ~SessionTable();
+
+  // A new session; or the one the pages already belong to, when a guest reconnects.
+  Result<SessionId> Admit(Arrival arrival);
+
+  // The guest's connection closed: by its death, its exec, or the program closing what it does not know.
+  void Disconnected(SessionId id);
+
+  // The guest asked for a snapshot; bounded in rate.
+  void Request(SessionId id, const std::string& label);
+
+  // A child of ours was reaped.
+  void NoteExit(pid_t pid, int wait_status);
+
+  // The process started by `-- CMD`: its images are the run's first.
+  void SetCommand(pid_t pid) { command_pid_ = pid; }
+
+  // Called before an end is judged, so that messages sent before it are seen before it.
+  void SetDrain(std::function<void()> drain) { drain_ = std::move(drain); }
+
+  void Tick();
+  void SnapshotAll(const char* reason, const std::string& label);
+  void StopAll();  // last snapshots of everything; the table is empty then
+
+  size_t Count() const { return sessions_.size(); }
+  uint64_t EverAdmitted() const { return next_id_ - 1; }
+
+ private:
+  struct Session;
+  struct Ancestor {
+    uint64_t start_ticks = 0;
+    uint32_t image = 0;
+    std::string directory;
+  };
+
+  Session* Find(SessionId id);
+  Session* LiveOf(pid_t pid);
+  record::ProcessFacts FactsOf(const Arrival& arrival, const protocol::ProcessHeader& header);
+  record::RecorderOptions OptionsOf(const Arrival& arrival, const protocol::ProcessHeader& header, const watch::ProcDirectory& process);
+  std::filesystem::path OutputOf(const Arrival& arrival, const protocol::ProcessHeader& header, const watch::ProcDirectory& process);
+  std::optional<std::filesystem::path> OutputOfParent(const watch::ProcDirectory& process);
+  void Supersede(Session* older, const protocol::ProcessHeader& newer);
+  void WatchDeath(Session* session);
+  void Died(SessionId id);
+  std::optional<int> WaitStatusOf(const Session& session) const;
+  bool IsAlive(const Session& session) const;
+  bool TickOne(Session* session, int64_t now_ms);
+  void Conclude(Session* session, std::optional<int> wait_status);
+  void FinishExec(Session* session);
+  void Erase(SessionId id);
+
+  EventLoop* loop_;
+  const Options& options_;
+  Mode mode_;
+  pid_t command_pid_ = 0;
+  record::RunInfo run_;
+  std::function<void()> drain_;
+  SessionId next_id_ = 1;
+  std::map<SessionId, std::unique_ptr<Session>> sessions_;
+  std::map<pid_t, Ancestor> ancestors_;  // images that exec'ed, by pid
+  std::map<pid_t, int> reaped_;          // wait statuses of our own children
+};
+
+}  // namespace leakhunt::ingest

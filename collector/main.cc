@@ -1,0 +1,62 @@
+// leakhunt-collect: parses what is asked, runs it, prints the one error there may be.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "collector/attach/attach.h"
+#include "collector/ingest/service.h"
+#include "collector/options.h"
+#include "collector/supervise/run_command.h"
+
+namespace leakhunt {
+namespace {
+
+// A descriptor of ours must never be mistaken for standard input, output or error. A command started later finds
+// closed what it would have found closed.
+void OccupyStandardDescriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR | O_CLOEXEC);
+  }
+}
+
+// As many descriptors as we may have; returns the limit as it was, which is what a command gets.
+rlimit RaiseDescriptorLimit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  rlimit raised = limit;
+  raised.rlim_cur = raised.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &raised);
+  return limit;
+}
+
+Result<int> Dispatch(const Options& options, const rlimit& descriptor_limit) {
+  if (!options.command.empty()) return supervise::RunCommand(options, descriptor_limit);
+  if (options.attach_pid != 0) return attach::RecordProcess(options);
+  if (options.client_fd >= 0) return ingest::ServeSpawned(options);
+  return ingest::Serve(options);
+}
+
+int Main(int argc, char** argv) {
+  OccupyStandardDescriptors();
+  auto invocation = ParseInvocation(argc, argv);
+  if (invocation && !invocation->run) return 0;
+  Result<int> status = invocation ? Dispatch(invocation->options, RaiseDescriptorLimit()) : Result<int>(invocation.error());
+  if (status) return *status;
+  std::fprintf(stderr, "leakhunt-collect: %s\n", status.error().message.c_str());
+  return status.error().exit_code;
+}
+
+}  // namespace
+}  // namespace leakhunt
+
+int main(int argc, char** argv) {
+  try {
+    return leakhunt::Main(argc, argv);
+  } catch (const std::exception& error) {  // out of memory, from the library underneath
+    std::fprintf(stderr, "leakhunt-collect: %s\n", error.what());
+    return 125;
+  }
+}

@@ -1,0 +1,199 @@
+#include "collector/record/image_recorder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "collector/notice.h"
+#include "collector/watch/kernel_handles.h"
+
+namespace leakhunt::record {
+namespace {
+
+constexpr int64_t kVitalsPauseMs = 1000;
+constexpr size_t kMaxVitals = 1200;  // between two snapshots; then every second one of the older half goes
+
+int64_t StartedMs(const protocol::ProcessHeader& header) { return header.started_realtime_ns / 1'000'000; }
+
+ImageIdentity IdentityOf(const protocol::ProcessHeader& header, const ProcessFacts& facts) {
+  return {facts.pid, header.name, StartedMs(header), facts.image};
+}
+
+double LiveBytes(const snapshot::Snapshot& snapshot, snapshot::SiteKind kind) {
+  double bytes = 0;
+  for (const snapshot::Site& site : snapshot.sites) bytes += site.kind == kind ? site.live_bytes.value : 0;
+  return bytes;
+}
+
+void ThinOlderHalf(std::vector<snapshot::VitalsPoint>* points) {
+  std::vector<snapshot::VitalsPoint> kept;
+  for (size_t i = 0; i < points->size(); ++i) {
+    if (i >= points->size() / 2 || i % 2 == 0) kept.push_back((*points)[i]);
+  }
+  *points = std::move(kept);
+}
+
+}  // namespace
+
+int64_t NowMs() {
+  using std::chrono::system_clock;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+ImageRecorder::ImageRecorder(std::unique_ptr<ledger::ProcessLedger> ledger, const protocol::ProcessHeader& header,
+                             watch::ProcDirectory process, ProcessFacts facts, RecorderOptions options, RunInfo* run)
+    : ledger_(std::move(ledger)),
+      header_(header),
+      process_(std::move(process)),
+      facts_(std::move(facts)),
+      options_(std::move(options)),
+      run_(run),
+      directory_(options_.output, IdentityOf(header, facts_)),
+      schedule_(NowMs(), options_.interval_ms, options_.rss_thresholds),
+      vitals_watch_(process_) {
+  auto earlier = directory_.ContinueEarlier();
+  if (!earlier) return;
+  gaps_ = earlier->gaps;
+  gaps_.push_back({earlier->last_ms, NowMs()});
+  if (facts_.previous.empty()) facts_.previous = earlier->process.previous;
+  // The first recording found again carries its run on, so that a collector's restart does not split a run.
+  if (facts_.run_first && !earlier->process.run_id.empty()) *run_ = {earlier->process.run_id, earlier->process.run_started_ms};
+  if (earlier->process.run_id == run_->id) facts_.run_first = earlier->process.run_first;
+}
+
+protocol::ProcessHeader ImageRecorder::RefreshHeader() {
+  if (auto header = ledger_->ReadHeader()) header_ = *header;
+  return header_;
+}
+
+void ImageRecorder::ReadVitals(int64_t now_ms, watch::SmapsWish wish) {
+  snapshot::VitalsPoint point = vitals_watch_.Read(process_, now_ms, wish);
+  if (point.rss_bytes == 0) return;  // gone, or not readable from here
+  if (point.leakhunt_bytes > 0) {
+    point.leakhunt_bytes += header_.private_bytes;
+    leakhunt_bytes_ = point.leakhunt_bytes;
+  }
+  point.allocated_bytes = header_.allocated_bytes;
+  if (wish == watch::SmapsWish::kNow || now_ms >= next_limits_ms_) {
+    limits_ = vitals_watch_.ReadLimits(process_);
+    next_limits_ms_ = now_ms + watch::kLimitPauseMs;
+  }
+  latest_ = point;
+  vitals_.push_back(point);
+  if (vitals_.size() > kMaxVitals) ThinOlderHalf(&vitals_);
+  next_vitals_ms_ = now_ms + kVitalsPauseMs;
+}
+
+ScheduleReading ImageRecorder::Readings() const {
+  const watch::CgroupReading& cgroup = vitals_watch_.Cgroup();
+  ScheduleReading reading;
+  reading.rss_bytes = latest_.rss_bytes - std::min(latest_.rss_bytes, leakhunt_bytes_);
+  reading.cgroup_bytes = cgroup.usage_bytes;
+  reading.cgroup_working_bytes = cgroup.working_bytes;
+  reading.cgroup_limit_bytes = cgroup.limit_bytes;
+  reading.virtual_bytes = latest_.virtual_bytes;
+  reading.address_space_limit_bytes = limits_.address_space_bytes;
+  reading.open_handles = latest_.open_handles;
+  reading.handle_limit = limits_.open_handles;
+  return reading;
+}
+
+const char* ImageRecorder::Tick(int64_t now_ms) {
+  RefreshHeader();
+  if (now_ms >= next_vitals_ms_ || now_ms < next_vitals_ms_ - 2 * kVitalsPauseMs) {
+    ReadVitals(now_ms, watch::SmapsWish::kWhenDue);
+  } else {
+    vitals_watch_.ReadCgroup();
+  }
+  return schedule_.Due(Readings(), now_ms);
+}
+
+bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snapshot) {
+  ledger::CaptureOptions options;
+  std::optional<std::vector<ledger::KernelHandle>> handles;
+  if (alive && (header_.track & protocol::kTrackHandles) != 0) handles = watch::ReadKernelHandles(process_, own_socket_inode_);
+  options.kernel_handles = handles ? &*handles : nullptr;
+  options.process_alive = alive;
+  options.now_ms = now_ms;
+  options.process_cpu_seconds = latest_.cpu_seconds;
+  Result<Unit> captured = ledger_->Capture(options, snapshot);
+  if (captured) return true;
+  NoticeOnce("capture " + std::to_string(facts_.pid), "process " + std::to_string(facts_.pid) + ": " + captured.error().message);
+  return false;
+}
+
+void ImageRecorder::Describe(snapshot::Snapshot* snapshot) const {
+  snapshot::ProcessInfo& process = snapshot->process;
+  process.pid = facts_.pid;
+  process.uid = facts_.uid;
+  process.image = facts_.image;
+  process.started_ms = StartedMs(header_);
+  process.previous = facts_.previous;
+  process.run_id = run_->id;
+  process.run_started_ms = run_->started_ms;
+  process.run_first = facts_.run_first;
+  snapshot->losses.gaps.insert(snapshot->losses.gaps.end(), gaps_.begin(), gaps_.end());
+  snapshot->limits = limits_;
+  snapshot->handle_totals.limit = limits_.open_handles;
+}
+
+// Resident anonymous memory is the allocator's, the program's own mappings, and .bss. What the ledger knows to be live
+// in tracked mappings is taken off first (they may be untouched, hence the minimum); what is left beyond the live heap is
+// the allocator's slack: free lists, rounding, fragmentation.
+void ImageRecorder::AddVitals(snapshot::Snapshot* snapshot, bool alive) {
+  snapshot->vitals = vitals_;
+  if (!alive || snapshot->vitals.empty()) return;
+  snapshot::VitalsPoint& point = snapshot->vitals.back();
+  double anonymous = static_cast<double>(vitals_watch_.AnonymousBytes());
+  double own_private = std::min(anonymous, static_cast<double>(header_.private_bytes));
+  double heap = LiveBytes(*snapshot, snapshot::SiteKind::kHeap);
+  double mapped = std::min(LiveBytes(*snapshot, snapshot::SiteKind::kMmap), anonymous - own_private);
+  point.heap_live_bytes = static_cast<uint64_t>(std::llround(heap));
+  point.mmap_bytes = static_cast<uint64_t>(std::llround(mapped));
+  point.allocator_slack_bytes = static_cast<uint64_t>(std::llround(std::max(0.0, anonymous - own_private - mapped - heap)));
+}
+
+void ImageRecorder::Write(snapshot::Snapshot* snapshot) {
+  std::string topic = "write " + options_.output.native();
+  Status written = directory_.Write(snapshot, options_.max_disk_bytes);
+  if (!written) {
+    NoticeOnce(topic, written.error().message + "; the program runs on, and the next snapshot tries again");
+    return;
+  }
+  ClearNotice(topic);
+  vitals_.clear();
+  Detail("wrote " + directory_.Name() + " snapshot " + std::to_string(snapshot->number) + " (" + snapshot->reason + ")");
+}
+
+void ImageRecorder::Take(const char* reason, const std::string& label) {
+  int64_t now_ms = NowMs();
+  RefreshHeader();
+  ReadVitals(now_ms, watch::SmapsWish::kNow);
+  snapshot::Snapshot snapshot;
+  snapshot.reason = reason;
+  snapshot.label = label;
+  if (!Capture(now_ms, true, &snapshot)) return;
+  snapshot.time_ms = now_ms;
+  Describe(&snapshot);
+  AddVitals(&snapshot, true);
+  Write(&snapshot);
+}
+
+void ImageRecorder::Finish(const Ending& ending) {
+  int64_t now_ms = NowMs();
+  RefreshHeader();
+  snapshot::Snapshot snapshot;
+  snapshot.reason = ending.reason;
+  if (!Capture(now_ms, false, &snapshot)) return;
+  snapshot.time_ms = now_ms;
+  Describe(&snapshot);
+  snapshot.process.end = ending.end;
+  snapshot.process.ended_ms = now_ms;
+  snapshot.process.exit_status = ending.exit_status;
+  snapshot.process.signal = ending.signal;
+  snapshot.process.replaced_by_exec = ending.replaced_by_exec;
+  AddVitals(&snapshot, false);
+  Write(&snapshot);
+}
+
+}  // namespace leakhunt::record

@@ -1,0 +1,99 @@
+// One recorded process image: its pages, its vitals, its schedule, its directory.
+//
+// Runs on the collector's event loop. Takes snapshots and writes them; knows nothing of sockets. Failures to write
+// are said once and leave the recorder working: the next snapshot tries again.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collector/ledger/ledger.h"
+#include "collector/record/ending.h"
+#include "collector/record/recording_directory.h"
+#include "collector/record/schedule.h"
+#include "collector/watch/proc_directory.h"
+#include "collector/watch/vitals.h"
+
+namespace leakhunt::record {
+
+// What the collector's run says of every recording.
+struct RunInfo {
+  std::string id;
+  int64_t started_ms = 0;
+};
+
+struct RecorderOptions {
+  std::filesystem::path output;
+  int64_t interval_ms = 60'000;
+  std::vector<uint64_t> rss_thresholds;
+  uint64_t max_disk_bytes = 0;
+};
+
+// Facts about the process that its pages do not know or cannot be trusted with.
+struct ProcessFacts {
+  pid_t pid = 0;
+  uint32_t uid = 0;
+  uint32_t image = 0;    // exec number, never below the predecessor's
+  std::string previous;  // directory name of the image before an exec
+  bool run_first = false;
+};
+
+class ImageRecorder {
+ public:
+  // `header` is the ledger's, just read. `process` may be invalid (another pid namespace, already gone).
+  ImageRecorder(std::unique_ptr<ledger::ProcessLedger> ledger, const protocol::ProcessHeader& header,
+                watch::ProcDirectory process, ProcessFacts facts, RecorderOptions options, RunInfo* run);
+
+  // Looks at header and vitals; returns the reason of a snapshot that is due, or null.
+  const char* Tick(int64_t now_ms);
+
+  // Takes and writes a snapshot of the running process.
+  void Take(const char* reason, const std::string& label);
+
+  // The last snapshot, of an image that has ended. The recorder is of no use afterwards.
+  void Finish(const Ending& ending);
+
+  const ProcessFacts& Facts() const { return facts_; }
+  const protocol::ProcessHeader& Header() const { return header_; }
+  protocol::ProcessHeader RefreshHeader();
+  const watch::ProcDirectory& Process() const { return process_; }
+  const RecordingDirectory& Directory() const { return directory_; }
+  bool OomKilled() const { return vitals_watch_.OomKills() > 0; }
+  void SetOwnSocketInode(uint64_t inode) { own_socket_inode_ = inode; }
+
+  // The guest re-published the same image in other pages.
+  void ReplaceLedger(std::unique_ptr<ledger::ProcessLedger> ledger) { ledger_ = std::move(ledger); }
+
+ private:
+  void ReadVitals(int64_t now_ms, watch::SmapsWish wish);
+  ScheduleReading Readings() const;
+  bool Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snapshot);
+  void Describe(snapshot::Snapshot* snapshot) const;
+  void AddVitals(snapshot::Snapshot* snapshot, bool alive);
+  void Write(snapshot::Snapshot* snapshot);
+
+  std::unique_ptr<ledger::ProcessLedger> ledger_;
+  protocol::ProcessHeader header_;
+  watch::ProcDirectory process_;
+  ProcessFacts facts_;
+  RecorderOptions options_;
+  RunInfo* run_;
+  RecordingDirectory directory_;
+  SnapshotSchedule schedule_;
+  watch::VitalsWatch vitals_watch_;
+  snapshot::Limits limits_;
+  std::vector<snapshot::VitalsPoint> vitals_;  // since the last snapshot that was written
+  snapshot::VitalsPoint latest_;
+  std::vector<snapshot::Gap> gaps_;
+  uint64_t leakhunt_bytes_ = 0;
+  uint64_t own_socket_inode_ = 0;
+  int64_t next_vitals_ms_ = 0;
+  int64_t next_limits_ms_ = 0;
+};
+
+int64_t NowMs();
+
+}  // namespace leakhunt::record

@@ -1,0 +1,125 @@
+#include "collector/record/recording_directory.h"
+
+#include <sys/stat.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+#include "collector/snapshot/recording.h"
+#include "collector/snapshot/retention.h"
+
+namespace leakhunt::record {
+namespace {
+
+constexpr int kMaxCollisions = 1000;
+
+std::string SafeName(const std::string& name) {
+  std::string safe;
+  for (unsigned char c : name) safe += (std::isalnum(c) || c == '_' || c == '-' || (c == '.' && !safe.empty())) ? static_cast<char>(c) : '_';
+  return safe.empty() ? "process" : safe;
+}
+
+std::string FileName(uint32_t number) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "snapshot-%06u.lhs", number);
+  return name;
+}
+
+uint32_t NumberOf(const std::filesystem::path& file) {
+  unsigned number = 0;
+  return std::sscanf(file.filename().c_str(), "snapshot-%u.lhs", &number) == 1 ? number : 0;
+}
+
+uint64_t SizeOnDisk(const std::filesystem::path& file) {
+  std::error_code error;
+  uint64_t size = std::filesystem::file_size(file, error);
+  return error ? 0 : size;
+}
+
+std::string PidAndStart(const ImageIdentity& identity) {
+  return "-" + std::to_string(identity.pid) + "-" + std::to_string(identity.started_ms / 1000);
+}
+
+// "redis-server-12-1700000000" and "…-2" are of pid 12 and that start, whatever the name before them.
+bool MayBeOf(const std::string& directory_name, const ImageIdentity& identity) {
+  std::string tail = PidAndStart(identity);
+  size_t at = directory_name.rfind(tail);
+  if (at == std::string::npos) return false;
+  size_t end = at + tail.size();
+  return end == directory_name.size() || directory_name[end] == '-';
+}
+
+bool IsSameImage(const snapshot::ProcessInfo& process, const ImageIdentity& identity) {
+  return process.pid == identity.pid && process.image == identity.image && process.started_ms == identity.started_ms;
+}
+
+}  // namespace
+
+std::string DirectoryName(const ImageIdentity& identity) { return SafeName(identity.name) + PidAndStart(identity); }
+
+Status MakeOutput(const std::filesystem::path& directory) {
+  std::error_code error;
+  if (std::filesystem::is_directory(directory, error)) return Ok();
+  if (directory.has_parent_path()) std::filesystem::create_directories(directory.parent_path(), error);
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoError("cannot make " + directory.native(), errno);
+  return Ok();
+}
+
+RecordingDirectory::RecordingDirectory(std::filesystem::path output, ImageIdentity identity)
+    : output_(std::move(output)), identity_(std::move(identity)) {}
+
+Result<RecordingDirectory::Predecessor> RecordingDirectory::ContinueEarlier() {
+  std::error_code error;
+  std::filesystem::directory_iterator entries(output_, error), end;
+  for (; !error && entries != end; entries.increment(error)) {
+    if (!MayBeOf(entries->path().filename().native(), identity_)) continue;
+    auto recordings = snapshot::FindRecordings(entries->path());
+    if (!recordings || recordings->empty()) continue;
+    const auto& files = recordings->front().files;
+    for (auto file = files.rbegin(); file != files.rend(); ++file) {
+      auto last = snapshot::ReadSnapshot(*file);
+      if (!last) continue;
+      if (!IsSameImage(last->process, identity_)) break;
+      directory_ = entries->path();
+      last_number_ = NumberOf(files.back());
+      for (const auto& stored : files) stored_bytes_ += SizeOnDisk(stored);
+      return Predecessor{last->time_ms, last->process, last->losses.gaps};
+    }
+  }
+  return Error{"no earlier recording"};
+}
+
+Status RecordingDirectory::Make() {
+  if (Status made = MakeOutput(output_); !made) return made;
+  std::string name = DirectoryName(identity_);
+  for (int attempt = 1; attempt <= kMaxCollisions; ++attempt) {
+    std::filesystem::path directory = output_ / (attempt == 1 ? name : name + "-" + std::to_string(attempt));
+    if (mkdir(directory.c_str(), 0700) == 0) {
+      directory_ = directory;
+      return Ok();
+    }
+    if (errno != EEXIST) return ErrnoError("cannot make " + directory.native(), errno);
+  }
+  return Error{"too many recordings named " + name + " in " + output_.native()};
+}
+
+Status RecordingDirectory::Write(snapshot::Snapshot* snapshot, uint64_t max_bytes) {
+  std::error_code error;
+  if (directory_.empty() || !std::filesystem::is_directory(directory_, error)) {
+    if (Status made = Make(); !made) return made;
+  }
+  snapshot->number = last_number_ + 1;
+  std::filesystem::path file = directory_ / FileName(snapshot->number);
+  if (Status written = snapshot::WriteSnapshot(*snapshot, file); !written) return written;
+  last_number_ = snapshot->number;
+  stored_bytes_ += SizeOnDisk(file);
+  if (max_bytes == 0 || stored_bytes_ <= max_bytes) return Ok();
+  Status thinned = snapshot::Thin(directory_, max_bytes);
+  stored_bytes_ = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) stored_bytes_ += SizeOnDisk(entry.path());
+  return thinned;
+}
+
+}  // namespace leakhunt::record

@@ -1,0 +1,63 @@
+// One process image's directory of snapshots: its name, its next number, and how a restarted collector finds it again.
+//
+// OUTPUT/NAME-PID-STARTTIME/snapshot-000001.lhs, … Directories 0700. The directory is made when the first snapshot
+// is written, so a full disk or a missing mount can be mended while the program runs.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "collector/base/result.h"
+#include "collector/snapshot/model.h"
+
+namespace leakhunt::record {
+
+struct ImageIdentity {
+  int pid = 0;
+  std::string name;
+  int64_t started_ms = 0;  // of the image, Unix milliseconds
+  uint32_t image = 0;      // exec number
+};
+
+class RecordingDirectory {
+ public:
+  RecordingDirectory(std::filesystem::path output, ImageIdentity identity);
+
+  // When an earlier collector recorded this very image below `output`: continues there, and returns the process and
+  // losses of its last readable snapshot.
+  struct Predecessor {
+    int64_t last_ms = 0;
+    snapshot::ProcessInfo process;
+    std::vector<snapshot::Gap> gaps;
+  };
+  Result<Predecessor> ContinueEarlier();
+
+  // Numbers `snapshot` and writes it; makes the directory when it is not there. Thins to `max_bytes` when due: a
+  // failure to thin is an error too, but the snapshot is then on disk.
+  Status Write(snapshot::Snapshot* snapshot, uint64_t max_bytes);
+
+  // Directory name without its parent; empty until there is one.
+  std::string Name() const { return directory_.filename().native(); }
+  const std::filesystem::path& Directory() const { return directory_; }
+  const std::filesystem::path& Output() const { return output_; }
+  uint32_t LastNumber() const { return last_number_; }
+
+ private:
+  Status Make();
+
+  std::filesystem::path output_;
+  ImageIdentity identity_;
+  std::filesystem::path directory_;
+  uint32_t last_number_ = 0;
+  uint64_t stored_bytes_ = 0;
+};
+
+// NAME-PID-STARTTIME, with what is awkward in a file name replaced.
+std::string DirectoryName(const ImageIdentity& identity);
+
+// Makes `directory` (0700) and missing parents.
+Status MakeOutput(const std::filesystem::path& directory);
+
+}  // namespace leakhunt::record

@@ -1,0 +1,90 @@
+#include "collector/watch/vitals.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace leakhunt::watch {
+namespace {
+
+constexpr size_t kMaxSmapsBytes = 64 << 20;
+constexpr uint64_t kKiB = 1024;
+
+uint64_t KibAfter(std::string_view text, std::string_view key) { return NumberAfter(text, key).value_or(0) * kKiB; }
+
+int64_t MillisecondsOf(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+}  // namespace
+
+uint64_t SoftLimit(std::string_view limits_text, std::string_view row) { return NumberAfter(limits_text, row).value_or(0); }
+
+uint64_t CountDescriptors(const ProcDirectory& process) {
+  // Since Linux 6.2 the directory's size is the count; before, it is 0 and the entries are counted.
+  struct stat status {};
+  if (process.Valid() && fstatat(process.Fd(), "fd", &status, 0) == 0 && status.st_size > 0) {
+    return static_cast<uint64_t>(status.st_size);
+  }
+  auto numbers = process.Numbers("fd");
+  return numbers ? numbers->size() : 0;
+}
+
+VitalsWatch::VitalsWatch(const ProcDirectory& process) : cgroup_(process) { oom_kills_at_start_ = cgroup_.OomKills(); }
+
+const CgroupReading& VitalsWatch::ReadCgroup() {
+  if (cgroup_reading_.limit_bytes != 0) cgroup_reading_ = cgroup_.Read();
+  return cgroup_reading_;
+}
+
+void VitalsWatch::ReadSmaps(const ProcDirectory& process, int64_t now_ms) {
+  auto begin = std::chrono::steady_clock::now();
+  if (auto text = process.Read("smaps", kMaxSmapsBytes); text && !text->empty()) classes_ = ParseSmaps(*text);
+  auto cost_ms = static_cast<double>(MillisecondsOf(std::chrono::steady_clock::now() - begin));
+  next_smaps_ms_ = now_ms + std::max(kSmapsPauseMs, static_cast<int64_t>(cost_ms / kSmapsShare));
+}
+
+snapshot::VitalsPoint VitalsWatch::Read(const ProcDirectory& process, int64_t now_ms, SmapsWish wish) {
+  snapshot::VitalsPoint point;
+  point.time_ms = now_ms;
+  std::string status = process.Read("status").value_or("");
+  point.rss_bytes = KibAfter(status, "VmRSS:");
+  point.peak_rss_bytes = KibAfter(status, "VmHWM:");
+  point.swap_bytes = KibAfter(status, "VmSwap:");
+  point.page_table_bytes = KibAfter(status, "VmPTE:");
+  point.virtual_bytes = KibAfter(status, "VmSize:");
+  point.threads = NumberAfter(status, "Threads:").value_or(0);
+  if (auto stat = ParseProcessStat(process.Read("stat").value_or(""))) point.cpu_seconds = stat->cpu_seconds;
+  point.open_handles = CountDescriptors(process);
+  if (now_ms >= next_limit_ms_) {
+    cgroup_.RefreshLimit();
+    next_limit_ms_ = now_ms + kLimitPauseMs;
+  }
+  cgroup_reading_ = cgroup_.Read();
+  point.cgroup_bytes = cgroup_reading_.usage_bytes;
+  if (point.rss_bytes > 0 && (wish == SmapsWish::kNow || now_ms >= next_smaps_ms_)) {
+    ReadSmaps(process, now_ms);
+    point.pss_bytes = classes_.pss_bytes;
+    point.stack_bytes = classes_.stack_bytes;
+    point.file_bytes = classes_.file_bytes;
+    point.leakhunt_bytes = classes_.leakhunt_bytes;
+  }
+  return point;
+}
+
+snapshot::Limits VitalsWatch::ReadLimits(const ProcDirectory& process) const {
+  snapshot::Limits limits;
+  std::string text = process.Read("limits").value_or("");
+  limits.address_space_bytes = SoftLimit(text, "Max address space");
+  limits.open_handles = SoftLimit(text, "Max open files");
+  limits.cgroup_bytes = cgroup_reading_.limit_bytes;
+  limits.cgroup_oom_kills = cgroup_.OomKills();
+  std::string machine = ReadFile("/proc/meminfo").value_or("");
+  limits.machine_bytes = KibAfter(machine, "MemTotal:");
+  limits.machine_available_bytes = KibAfter(machine, "MemAvailable:");
+  return limits;
+}
+
+}  // namespace leakhunt::watch
