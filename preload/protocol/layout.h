@@ -34,7 +34,7 @@ inline constexpr uint64_t kTickNs = 10'000'000;     // 10 ms; 32 bits of ticks l
 enum class AreaKind : uint8_t {
   kFree = 0,             // never used, or given back; contents undefined
   kProcess = 1,          // ProcessHeader
-  kRecords = 2,          // RecordSlot[]; owner = thread index
+  kRecords = 2,          // RecordSlot[]; owner = index of the thread that took the run first
   kHandles = 3,          // HandleSlot[]
   kThreadTally = 4,      // StackTally[]; owner = thread index, the only writer
   kSharedTally = 5,      // StackTally[]; any thread, relaxed atomic adds
@@ -175,7 +175,8 @@ enum class BlockKind : uint8_t { kHeap = 0, kMmap = 1, kThread = 2, kShm = 3 };
 // relaxed, then `state` is release-stored as kLive. A reader copies the slot, then re-reads `state`; equal means the
 // copy is whole. Identity of a block = (file offset of slot, generation).
 struct RecordSlot {
-  uint64_t state;            // bits 0-7 SlotState; bits 8-63 generation, +1 at each birth and resize
+  uint64_t state;            // bits 0-7 SlotState; bits 8-63 generation, new at each birth and resize; bits 8-23 of it
+                             // also name the thread that allocated (ThreadOf), because runs outlive their threads
   uint64_t size_interval;    // bits 0-47 bytes asked for (saturating); bits 48-63 interval code T was drawn with
   uint64_t stack_birth;      // bits 0-31 stack reference; bits 32-63 birth in ticks
   uint64_t address_kind;     // bits 0-47 address; bits 48-51 BlockKind; bits 52-63 scope index (0 none)
@@ -184,6 +185,7 @@ static_assert(sizeof(RecordSlot) == 32);
 
 constexpr SlotState StateOf(uint64_t state) { return static_cast<SlotState>(state & 0xFF); }
 constexpr uint64_t GenerationOf(uint64_t state) { return state >> 8; }
+constexpr uint32_t ThreadOf(uint64_t state) { return (state >> 8) & 0xFFFF; }  // thread index modulo 65,536; 0 unknown
 constexpr uint64_t PackState(uint64_t generation, SlotState s) { return (generation << 8) | static_cast<uint64_t>(s); }
 
 inline constexpr uint64_t kMaxRecordedSize = (uint64_t{1} << 48) - 1;

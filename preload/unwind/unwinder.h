@@ -36,8 +36,24 @@ struct WalkResult {
   StopReason stop;
 };
 
-// Walks from `start`. pcs[0] = start.pc. Frames interrupted by a signal have protocol::kFrameExactPc set.
+// Walks from `start`. pcs[0] = start.pc. Frames interrupted by a signal have protocol::kFrameExactPc set; start.pc may
+// have it too (a pc that was sampled rather than returned to). start.sp must lie in `limits`, else kBadFrame with one
+// frame: the thread has changed stacks, find the limits again. rbx and r12-r15 of `start` are used by the few frames
+// whose rule names them, and only when the walk does not start above the caller of Walk.
 WalkResult Walk(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames);
+
+// What WalkWithMemo remembers of the last walk of a thread: 16 KiB, owned by the caller, zeroed at first, not moved
+// while in use, used by one thread at a time (and not by a signal handler that interrupted that use).
+struct WalkMemo {
+  uint64_t words[2048];
+};
+
+// As Walk, and never with another result, at the cost of a few loads for each frame that is as it was in the last walk:
+// where the walk meets a frame of that walk (same pc, CFA and frame pointer), every return-address and saved-register
+// slot above is compared with what was seen. `reused` = how many frames, counted from the outermost end of the result,
+// equal the last result's outermost frames (0: none known): pcs[frames - *reused .. frames) need not be looked at again.
+WalkResult WalkWithMemo(const Registers& start, const StackLimits& limits, WalkMemo* memo, uint64_t* pcs,
+                        uint32_t max_frames, uint32_t* reused);
 
 // Limits of the stack that `sp` lies on: pthread, main, alternate signal or a coroutine's. Cached per thread by the
 // caller. False when unknown (no /proc, foreign stack): the caller then records an unknown stack.
@@ -58,11 +74,57 @@ using ModuleSeen = void (*)(const ModuleInfo& module, uint32_t module_handle);
 using ModuleGone = void (*)(uint32_t module_handle, uint32_t new_epoch);
 void SetModuleCallbacks(ModuleSeen seen, ModuleGone gone);
 
+// Visits every module announced so far and not gone: a forked child has to tell its own pages about them.
+void ForEachModule(ModuleSeen visit);
+
 // To be called once before any Walk, at a moment when the loader's lock may be taken (constructor or first use).
 void Initialize();
 
 // To be called after a successful dlclose: objects that are gone leave the tables, `Epoch` rises, caches are dropped.
 void AfterUnload();
 uint32_t Epoch();
+
+// State of the function that calls this, seen from its caller: for a hook that the program calls (or that tail-calls
+// on). Costs a frame pointer in that function. rbx and r12-r15 are left 0: a walk that needs them finds them itself.
+[[gnu::always_inline]] inline void CaptureCaller(Registers* registers) {
+  const auto* frame = static_cast<const uint64_t*>(__builtin_frame_address(0));
+  *registers = Registers{};
+  registers->rbp = frame[0];
+  registers->pc = frame[1];
+  registers->sp = reinterpret_cast<uint64_t>(frame + 2);
+}
+
+// State right here, with an exact pc.
+[[gnu::always_inline]] inline void CaptureHere(Registers* registers) {
+#if defined(__x86_64__)
+  asm volatile(
+      "lea 0(%%rip), %%rax\n\t"
+      "mov %%rax, 0(%0)\n\t"
+      "mov %%rsp, 8(%0)\n\t"
+      "mov %%rbp, 16(%0)\n\t"
+      "mov %%rbx, 24(%0)\n\t"
+      "mov %%r12, 32(%0)\n\t"
+      "mov %%r13, 40(%0)\n\t"
+      "mov %%r14, 48(%0)\n\t"
+      "mov %%r15, 56(%0)"
+      :
+      : "r"(registers)
+      : "rax", "memory");
+  registers->pc |= uint64_t{1} << 63;  // protocol::kFrameExactPc
+#endif
+}
+
+// State of the first frame outside the object this library is linked into, reached from `limits`' stack's current
+// position through our own frames, however many. For code too deep in a hook for CaptureCaller. False: not found.
+bool CaptureOutside(const StackLimits& limits, Registers* registers);
+
+// How often walks left the quick path, monotone, process-wide: what the report shows of the unwinder's own health.
+struct WalkCounters {
+  uint64_t general_walks;       // walked again with all registers
+  uint64_t frame_pointer_steps; // frames without CFI
+  uint64_t unsupported;         // walks ended by a CFI construct outside the supported set
+  uint64_t bad_frames;          // walks ended by a frame that could not be
+};
+WalkCounters Counters();
 
 }  // namespace leakhunt::unwind

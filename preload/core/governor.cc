@@ -1,0 +1,129 @@
+#include "preload/core/governor.h"
+
+#include "preload/core/tracker.h"
+#include "preload/sys/atomic.h"
+#include "preload/sys/clock.h"
+#include "preload/sys/memory.h"
+#include "preload/sys/syscall.h"
+#include "preload/transport/connection.h"
+
+namespace leakhunt::core {
+namespace {
+
+constexpr uint64_t kTimedEvery = 512;
+constexpr uint64_t kHousekeepEvery = 64;
+constexpr uint64_t kTickNs = 100'000'000;
+
+struct Governor {
+  uint64_t timed_start_ns = 0;  // of the thread that times now; one at a time is enough
+  uint64_t unit_cost_ns = 400;
+  uint64_t next_tick_ns = 0;
+  uint64_t last_cpu_ns = 0;
+  uint64_t last_visits = 0;
+  uint64_t last_bytes = 0;
+};
+constinit Governor g_governor;
+
+void NoteActivity(uint64_t now_ns) {
+  protocol::ProcessHeader* header = Header();
+  uint32_t used = header->activity_points;
+  if (used == protocol::kActivityPoints) {  // drop every second point of the older half
+    uint32_t half = used / 2, kept = 0;
+    for (uint32_t i = 0; i < half; i += 2) header->activity[kept++] = header->activity[i];
+    for (uint32_t i = half; i < used; ++i) header->activity[kept++] = header->activity[i];
+    used = kept;
+  }
+  header->activity[used] = {now_ns, sys::LoadRelaxed(&header->allocated_bytes)};
+  sys::StoreRelease(&header->activity_points, used + 1);
+}
+
+void ChooseInterval() {
+  Governor& g = g_governor;
+  protocol::ProcessHeader* header = Header();
+  uint64_t cpu = sys::ProcessCpuNs();
+  uint64_t visits = sys::LoadRelaxed(&header->slow_visits);
+  uint64_t bytes = sys::LoadRelaxed(&header->allocated_bytes);
+  uint64_t cpu_passed = cpu - g.last_cpu_ns;
+  if (cpu_passed < 20'000'000) return;  // too little to judge by
+  double visits_per_ns = static_cast<double>(visits - g.last_visits) / static_cast<double>(cpu_passed);
+  double bytes_per_ns = static_cast<double>(bytes - g.last_bytes) / static_cast<double>(cpu_passed);
+  g.last_cpu_ns = cpu;
+  g.last_visits = visits;
+  g.last_bytes = bytes;
+  if (g_process.options.sample_bytes != 0) return;
+  double budget = g_process.options.budget_ppm * 1e-6;
+  double unit = static_cast<double>(g.unit_cost_ns);
+  uint64_t now = sys::LoadRelaxed(&g_process.interval_bytes);
+  double cost = visits_per_ns * unit;
+  double wanted = bytes_per_ns * unit / budget;  // T that spends the budget
+  if (now <= 1) {
+    if (cost <= budget) return;
+    if (wanted < 256) wanted = 256;
+  } else {
+    if (wanted < 64) wanted = 1;
+  }
+  // Damped: a factor of four a step; within 25 % of it, stay.
+  double present = static_cast<double>(now);
+  if (wanted > present * 4) wanted = present * 4 < 256 ? 256 : present * 4;
+  if (wanted < present / 4 && present > 256) wanted = present / 4;
+  if (wanted > present * 0.75 && wanted < present * 1.25) return;
+  SetInterval(static_cast<uint64_t>(wanted));
+}
+
+void Tick(uint64_t now_ns) {
+  protocol::ProcessHeader* header = Header();
+  NoteActivity(now_ns);
+  ChooseInterval();
+  sys::StoreRelaxed(&header->private_bytes, sys::PrivateBytes());
+  sys::StoreRelaxed(&header->brk_now, static_cast<uint64_t>(sys::Call(SYS_brk, 0)));
+  transport::KeepConnected(now_ns);
+}
+
+}  // namespace
+
+void VisitBegin(ThreadState* state) {
+  if (__builtin_expect(state->visits % kTimedEvery == 0, 0)) sys::StoreRelaxed(&g_governor.timed_start_ns, sys::MonotonicNs());
+}
+
+void VisitEnd(ThreadState* state) {
+  Governor& g = g_governor;
+  if (__builtin_expect(state->visits % kTimedEvery == 0 && state->visits != 0, 0)) {
+    uint64_t cost = sys::MonotonicNs() - sys::LoadRelaxed(&g.timed_start_ns);
+    if (cost < 100'000) sys::StoreRelaxed(&g.unit_cost_ns, (g.unit_cost_ns * 7 + cost) / 8);  // else: preempted
+  }
+  if (__builtin_expect(++state->visits % kHousekeepEvery != 0, 1)) return;
+  protocol::ProcessHeader* header = Header();
+  sys::AddRelaxed(&header->slow_visits, kHousekeepEvery);
+  sys::AddRelaxed(&header->own_cpu_ns, kHousekeepEvery * g.unit_cost_ns);
+  sys::AddRelaxed(&header->allocated_bytes, state->activity_pending);
+  if (state->record != nullptr) {
+    sys::AddOwned(&state->record->allocated_bytes, state->activity_pending);
+    sys::AddOwned(&state->record->own_cpu_ns, kHousekeepEvery * g.unit_cost_ns);
+  }
+  state->activity_pending = 0;
+  uint64_t now = sys::MonotonicCoarseNs();
+  uint64_t due = sys::LoadRelaxed(&g.next_tick_ns);
+  if (now < due || !sys::CompareExchange(&g.next_tick_ns, due, now + kTickNs)) return;
+  if (state->record != nullptr) sys::Call(SYS_prctl, 16 /* PR_GET_NAME */, sys::Word(state->record->name));
+  Tick(now);
+}
+
+void SetInterval(uint64_t interval_bytes) {
+  if (interval_bytes < 1) interval_bytes = 1;
+  if (interval_bytes > (uint64_t{1} << 31)) interval_bytes = uint64_t{1} << 31;
+  protocol::ProcessHeader* header = Header();
+  uint64_t floor = sys::LoadRelaxed(&header->floor_interval_bytes);
+  if (interval_bytes < floor) interval_bytes = floor;
+  interval_bytes = protocol::DecodeInterval(protocol::EncodeInterval(interval_bytes));
+  sys::StoreRelaxed(&g_process.interval_bytes, interval_bytes);
+  sys::StoreRelaxed(&header->interval_bytes, static_cast<uint32_t>(interval_bytes));
+  uint32_t used = header->sampling_points;
+  if (used == protocol::kSamplingPoints) {
+    for (uint32_t i = 1; i < used; ++i) header->sampling[i - 1] = header->sampling[i];
+    --used;
+  }
+  header->sampling[used] = {sys::MonotonicCoarseNs(), interval_bytes};
+  sys::StoreRelease(&header->sampling_points, used + 1);
+}
+
+}  // namespace leakhunt::core

@@ -1,0 +1,33 @@
+// The cost of leakhunt in the program: measured, and held under the budget by choosing the sampling interval.
+//
+// Cost = visits to the slow path x the unit cost, of which one visit in 512 is timed. Under a budget b (share of the
+// process's own CPU time) the interval that spends exactly b is T = B·u/b, where B is bytes allocated a second of CPU
+// and u the unit cost; when even recording every block costs less than b, T = 1 (exact). Steps are damped.
+#pragma once
+
+#include <cstdint>
+
+#include "preload/core/thread_state.h"
+
+namespace leakhunt::core {
+
+inline constexpr uint64_t kFirstIntervalBytes = 16 * 1024;  // with a budget, until the first measurement
+
+void VisitBegin(ThreadState* state);
+void VisitEnd(ThreadState* state);
+
+// The mean interval of the whole process from now on; threads adopt it at their next visit. Clamped to what
+// protocol::EncodeInterval expresses. Written to the header's history.
+void SetInterval(uint64_t interval_bytes);
+
+// Lets the calling thread draw under the process's present interval if it changed.
+inline void AdoptInterval(ThreadState* state);
+
+}  // namespace leakhunt::core
+
+#include "preload/core/process.h"
+
+inline void leakhunt::core::AdoptInterval(ThreadState* state) {
+  uint64_t interval = sys::LoadRelaxed(&g_process.interval_bytes);
+  if (__builtin_expect(interval != state->sampler.Interval(), 0)) state->sampler.SetInterval(interval, &t_local.countdown);
+}

@@ -1,0 +1,116 @@
+// "Is this pointer ours?": the private map from address to recorded block.
+//
+// Any thread, lock-free except growth; safe in signal handlers (a lookup never waits for the thread it interrupted:
+// only a growth in progress elsewhere is waited for, boundedly: a move takes nanoseconds unless its thread is preempted). Lives in private memory: free, realloc and fork never
+// read a shared slot for content.
+//
+// Lines of 64 bytes hold seven keys and a link; payloads stand beside them, so a miss costs one cache line. An entry
+// is claimed by compare-and-swap of its key; who claims it is its only owner, and the slot's only writer.
+#pragma once
+
+#include <cstdint>
+
+#include <initializer_list>
+
+#include "preload/sys/spinlock.h"
+
+namespace leakhunt::core {
+
+struct Payload {
+  uint32_t slot;           // file offset of the RecordSlot / 32
+  uint32_t stack;          // stack reference
+  uint64_t size_interval;  // as RecordSlot
+  uint32_t birth_tick;
+  uint16_t scope;
+  uint16_t generation;     // process generation (low bits) it was recorded in; another one: inherited by a fork
+};
+static_assert(sizeof(Payload) == 24);
+
+class LiveTable {
+ public:
+  // Opaque position of a claimed or reserved entry; null: none.
+  struct Entry {
+    uint64_t* key = nullptr;
+    Payload* payload = nullptr;
+    explicit operator bool() const { return key != nullptr; }
+  };
+
+  bool Create(uint32_t generation);
+
+  // Takes a free entry for `address`, invisible to Claim until Publish. Null at the memory bound.
+  Entry Reserve(uint64_t address);
+  // Makes a reserved (or claimed) entry visible again under `address`.
+  static void Publish(Entry entry, uint64_t address);
+  // Finds the visible entry of `address` and makes it invisible: the caller owns it and must Release or Publish it.
+  Entry Claim(uint64_t address);
+  static void Release(Entry entry);
+  // True when a visible entry may exist; never false for one that does.
+  bool MayContain(uint64_t address) const;
+
+  uint64_t Size() const;  // approximate
+
+  // Calls visit(address, payload) for every visible entry; for a forked child, alone in its table.
+  template <typename Visit>
+  void ForEach(Visit visit) const;
+
+  // In a forked child: locks of the parent's threads are void, a growth that was under way is finished.
+  void AfterFork(uint32_t generation);
+
+ private:
+  static constexpr uint32_t kWays = 7;
+  static constexpr uint64_t kAddressMask = 0xFFFF'FFFF'FFFF;
+  static constexpr uint64_t kVisible = uint64_t{1} << 62;   // claimable
+  static constexpr uint64_t kMoving = uint64_t{1} << 61;    // being moved to the new table
+  static constexpr uint64_t kTaken = uint64_t{1} << 60;     // freed while it was being moved
+  static constexpr uint64_t kReserved = uint64_t{1} << 59;  // owned by one thread
+
+  struct Line {
+    uint64_t key[kWays];
+    uint64_t next;  // index + 1 of an overflow line; 0 none
+  };
+  static_assert(sizeof(Line) == 64);
+
+  struct Table {
+    Line* lines;
+    Payload* payloads;  // [line * kWays + way]
+    uint64_t home_lines;
+    uint64_t all_lines;
+    uint64_t overflow_used;  // fetch_add
+    uint64_t live;           // approximate entries
+    uint64_t moved_lines;    // migration cursor, under the lock
+  };
+
+  Table* MakeTable(uint64_t home_lines);
+  Entry ReserveIn(Table* table, uint64_t address);
+  enum class Found : uint8_t { kNo, kYes, kTakenWhileMoving, kMovedOn };
+  Found ClaimIn(Table* table, uint64_t address, Entry* entry);
+  bool Emptied(const Table* table) const;
+  void Retire(Table* table);
+  bool MayContainIn(const Table* table, uint64_t address) const;
+  void Grow(Table* full);
+  void Migrate(uint32_t lines);
+  void MoveLine(Table* from, Table* to, uint64_t line);
+
+  Table* current_ = nullptr;
+  Table* old_ = nullptr;  // being emptied into current_; null most of the time
+  uint32_t generation_ = 0;
+  sys::SpinLock lock_;    // growth and migration
+  // Called when an entry that a free had taken while it was being moved is finished off here.
+ public:
+  void (*finish_taken)(const Payload& payload) = nullptr;
+};
+
+template <typename Visit>
+void LiveTable::ForEach(Visit visit) const {
+  for (const Table* table : {old_, current_}) {
+    if (table == nullptr) continue;
+    for (uint64_t line = 0; line < table->all_lines; ++line) {
+      for (uint32_t way = 0; way < kWays; ++way) {
+        uint64_t key = table->lines[line].key[way];
+        if ((key & kVisible) != 0) visit(key & kAddressMask, table->payloads[line * kWays + way]);
+      }
+    }
+  }
+}
+
+}  // namespace leakhunt::core

@@ -1,0 +1,288 @@
+#include "preload/core/process.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+
+#include "preload/core/governor.h"
+#include "preload/core/handles.h"
+#include "preload/core/inherited.h"
+#include "preload/core/mappings.h"
+#include "preload/core/process_identity.h"
+#include "preload/core/stacks.h"
+#include "preload/core/thread_state.h"
+#include "preload/core/tracker.h"
+#include "preload/sys/clock.h"
+#include "preload/sys/log.h"
+#include "preload/sys/memory.h"
+#include "preload/sys/syscall.h"
+#include "preload/sys/text.h"
+#include "preload/transport/connection.h"
+
+namespace leakhunt::core {
+
+constinit Process g_process;
+
+namespace {
+
+constexpr uint32_t kAlive = 1, kBeginning = 2;
+constexpr uint32_t kWelcomeWaitMs = 100;
+constexpr uint64_t kLeastBytes = 16u << 20, kMostBytes = 1u << 30;
+
+constinit const char* const* g_environment = nullptr;
+
+uint64_t Random() {
+  uint64_t value = 0;
+  if (sys::Failed(sys::Call(SYS_getrandom, sys::Word(&value), sizeof(value), 1 /* GRND_NONBLOCK */)) || value == 0) {
+    value = sys::MonotonicNs() ^ (static_cast<uint64_t>(sys::GetPid()) << 32);
+  }
+  return value;
+}
+
+// At most 2 % of the machine; the bound of the shared pages. Not touched before it is needed.
+uint64_t BoundBytes() {
+  struct sysinfo info {};
+  sys::Call(SYS_sysinfo, sys::Word(&info));
+  uint64_t bound = info.totalram * info.mem_unit / 50;
+  uint64_t cgroup = CgroupLimitBytes() / 50;
+  if (cgroup != 0 && cgroup < bound) bound = cgroup;
+  return bound < kLeastBytes ? kLeastBytes : bound > kMostBytes ? kMostBytes : bound;
+}
+
+// The page that tells a forked child, however it was forked, that it is one.
+bool MakeAlivePage() {
+  void* page = sys::MapPrivate(4096);
+  if (page == nullptr) return false;
+  if (sys::Failed(sys::Call(SYS_madvise, sys::Word(page), 4096, 18 /* MADV_WIPEONFORK */))) return false;
+  g_process.alive = static_cast<uint32_t*>(page);
+  return true;
+}
+
+uint64_t FirstInterval(const Options& options) {
+  uint64_t wanted = options.sample_bytes != 0 ? options.sample_bytes : kFirstIntervalBytes;
+  if (wanted > (uint64_t{1} << 31)) wanted = uint64_t{1} << 31;
+  return protocol::DecodeInterval(protocol::EncodeInterval(wanted));
+}
+
+void FillHeader(uint32_t flags) {
+  protocol::ProcessHeader* header = Header();
+  const Options& options = g_process.options;
+  header->version = protocol::kLayoutVersion;
+  header->flags |= flags;
+  header->started_ns = g_process.started_ns;
+  header->started_realtime_ns = sys::RealtimeNs();
+  header->track = options.track;
+  header->budget_ppm = options.sample_bytes != 0 ? 0 : options.budget_ppm;
+  header->fixed_interval_bytes = static_cast<uint32_t>(options.sample_bytes);
+  header->snapshot_interval_ms = options.interval_ms;
+  header->brk_start = header->brk_now = static_cast<uint64_t>(sys::Call(SYS_brk, 0));
+  sys::CopyText(header->output, sizeof(header->output), options.output);
+  IdentifyProcess(header);
+  SetInterval(g_process.interval_bytes);
+  header->activity[0] = {g_process.started_ns, 0};
+  header->activity_points = 1;
+  sys::StoreRelease(&header->magic, protocol::kLayoutMagic);  // partner: the collector's first look
+}
+
+// Everything that belongs to one process: pages, tables, clock origin. For a new image and for a forked child.
+bool BeginProcess(uint32_t flags) {
+  g_process.pid = static_cast<uint32_t>(sys::GetPid());
+  g_process.started_ns = sys::MonotonicNs();
+  g_process.origins_ns[g_process.generation % kOrigins] = g_process.started_ns;
+  g_process.seed = g_process.options.seeded ? g_process.options.seed : Random();
+  auto* pages = static_cast<transport::Pages*>(sys::Carve(sizeof(transport::Pages)));
+  if (pages == nullptr || !pages->Create(g_process.generation, BoundBytes())) return false;
+  g_process.pages = pages;
+  transport::SetOwnMemfd(pages->Descriptor());
+  ForgetThreadStates();
+  if (!InitializeStacks()) return false;
+  FillHeader(flags);
+  return true;
+}
+
+void Fail(const char* why) {
+  sys::Log(why);
+  sys::StoreRelease(&g_process.mode, Mode::kOff);
+}
+
+// A forked child's first visit. Other threads of the child pass through meanwhile.
+bool BeginChild() {
+  if (!sys::CompareExchange(g_process.alive, 0u, kBeginning)) return false;
+  protocol::ProcessHeader* parent = Header();
+  uint32_t parent_pid = parent->pid, parent_image = parent->image;
+  uint64_t parent_start = parent->start_ticks;
+  int parent_memfd = g_process.pages->Descriptor();
+  if (!g_process.options.follow_children) {
+    sys::StoreRelease(&g_process.mode, Mode::kOff);
+    return false;
+  }
+  ++g_process.generation;
+  g_process.parent_pages = g_process.pages;
+  transport::ForgetConnection(parent_memfd);
+  g_process.live.AfterFork(g_process.generation);
+  ForgetInherited();
+  if (!BeginProcess(protocol::kFlagForkedChild)) {
+    sys::StoreRelease(&g_process.mode, Mode::kOff);
+    return false;
+  }
+  Header()->forked_from_pid = parent_pid;
+  Header()->forked_from_image = parent_image;
+  Header()->forked_from_start_ticks = parent_start;
+  MappingsAfterFork();
+  HandlesAfterFork();
+  sys::StoreRelease(g_process.alive, kAlive);
+  return true;
+}
+
+void ApplySettings(const transport::Settings& settings) {
+  Options& options = g_process.options;
+  if (!settings.received || options.sampling_from_environment) return;
+  options.sample_bytes = settings.fixed_interval;
+  if (settings.budget_ppm != 0) options.budget_ppm = settings.budget_ppm;
+  if (settings.track != 0) options.track = settings.track & protocol::kTrackAll;
+  options.follow_children = settings.follow_children;
+  Header()->track = options.track;
+  Header()->budget_ppm = options.sample_bytes != 0 ? 0 : options.budget_ppm;
+  Header()->fixed_interval_bytes = static_cast<uint32_t>(options.sample_bytes);
+  if (options.sample_bytes != 0) SetInterval(FirstInterval(options));
+}
+
+}  // namespace
+
+protocol::ProcessHeader* Header() { return g_process.pages->Header(); }
+
+void CountLoss(uint64_t bytes) {
+  if (!ProcessIsAlive()) return;
+  sys::AddRelaxed(&Header()->lost_records, uint64_t{1});
+  sys::AddRelaxed(&Header()->lost_bytes, bytes);
+}
+
+uint32_t NowTick() {
+  return static_cast<uint32_t>((sys::MonotonicCoarseNs() - g_process.started_ns + protocol::kTickNs) / protocol::kTickNs);
+}
+
+void StartProcess() {
+  if (!sys::CompareExchange(&g_process.mode, Mode::kUnstarted, Mode::kStarting)) return;
+  ThreadLocal& local = t_local;
+  ++local.busy;
+  sys::InitializeClock(getauxval(AT_SYSINFO_EHDR));
+  g_environment = ProcessEnvironment();
+  ReadEnvironment(g_environment, &g_process.options);
+  transport::SetRuntimeDirectory(g_environment);
+  if (g_process.options.collector == CollectorMode::kOff) {
+    sys::StoreRelease(&g_process.mode, Mode::kOff);
+  } else {
+    g_process.interval_bytes = FirstInterval(g_process.options);
+    unwind::SetModuleCallbacks(PublishModule, RetireModule);
+    unwind::Initialize();
+    InitializeTracker();
+    if (!MakeAlivePage() || !g_process.live.Create(g_process.generation) || !BeginProcess(0)) {
+      Fail("the kernel refuses memory for recording; the program runs without leakhunt");
+    } else {
+      InitializeHandles();
+      *g_process.alive = kAlive;
+      sys::StoreRelease(&g_process.mode, Mode::kRecording);  // partner: Enter
+    }
+  }
+  --local.busy;
+}
+
+void ConnectProcess() {
+  StartProcess();
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !Enter()) return;
+  const Options& options = g_process.options;
+  int memfd = g_process.pages->Descriptor();
+  uint32_t image = Header()->image;
+  transport::Settings settings;
+  bool connected = false;
+  if (options.collector != CollectorMode::kSpawn) {
+    uint32_t wait = options.sampling_from_environment ? 0 : kWelcomeWaitMs;
+    connected = transport::Connect(options.socket, memfd, image, wait, &settings);
+    ApplySettings(settings);
+  }
+  if (!connected && options.collector != CollectorMode::kConnect) {
+    if (ReapsChildren()) {
+      sys::Log("no collector is running, and a process that reaps orphans cannot start one; use `leakhunt-collect -- COMMAND`");
+    } else {
+      transport::Spawn(LibraryPath(), g_environment, memfd, image);
+    }
+  }
+  Leave();
+}
+
+bool Enter() {
+  ThreadLocal& local = t_local;
+  if (local.busy != 0) return false;
+  Mode mode = sys::LoadAcquire(&g_process.mode);  // partner: StartProcess
+  if (__builtin_expect(mode != Mode::kRecording, 0)) {
+    if (mode == Mode::kUnstarted) StartProcess();
+    mode = sys::LoadAcquire(&g_process.mode);
+    if (mode == Mode::kOff) local.countdown = ~uint64_t{0};
+    if (mode != Mode::kRecording) return false;
+  }
+  local.busy = 1;
+  asm volatile("" ::: "memory");  // a signal handler of this thread sees busy before anything below
+  if (__builtin_expect(!ProcessIsAlive(), 0) && !BeginChild()) {
+    local.busy = 0;
+    return false;
+  }
+  if (local.paused != 0) {
+    local.busy = 0;
+    return false;
+  }
+  return true;
+}
+
+void Leave() {
+  asm volatile("" ::: "memory");
+  t_local.busy = 0;
+}
+
+void SwitchOff(const char* why) {
+  Header()->flags |= protocol::kFlagSwitchedOff;
+  Fail(why);
+}
+
+void ObjectsUnloaded() {
+  if (!Enter()) return;
+  unwind::AfterUnload();
+  Leave();
+}
+
+void ConnectChild() {
+  if (g_process.parent_pages == nullptr || transport::Connected()) return;
+  PublishInherited();
+  transport::Connect(g_process.options.socket, g_process.pages->Descriptor(), Header()->image, 0, nullptr);
+}
+
+void ProcessExits(int status) {
+  // Not in vfork children: they end alone, in their parent's memory.
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || static_cast<uint32_t>(sys::GetPid()) != g_process.pid) return;
+  if (!Enter()) return;
+  ConnectChild();
+  ListHandlesAtExit();
+  Header()->exit_status = status;
+  sys::StoreRelease(&Header()->image_end, static_cast<uint32_t>(protocol::ImageEnd::kExit));
+  transport::Tell(protocol::MessageKind::kBye, static_cast<uint64_t>(protocol::ImageEnd::kExit), static_cast<uint64_t>(status), nullptr);
+  Leave();
+}
+
+void ProcessExecs() {
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive() ||
+      static_cast<uint32_t>(sys::GetPid()) != g_process.pid) {
+    return;
+  }
+  sys::StoreRelease(&Header()->image_end, static_cast<uint32_t>(protocol::ImageEnd::kExec));
+}
+
+void ProcessExecFailed() {
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive() ||
+      static_cast<uint32_t>(sys::GetPid()) != g_process.pid) {
+    return;
+  }
+  sys::StoreRelease(&Header()->image_end, static_cast<uint32_t>(protocol::ImageEnd::kRunning));
+}
+
+}  // namespace leakhunt::core

@@ -1,0 +1,75 @@
+// The process as the guest sees it: switched on or off, which generation (fork), its pages, its settings.
+#pragma once
+
+#include <cstdint>
+
+#include "preload/core/live_table.h"
+#include "preload/core/options.h"
+#include "preload/sys/atomic.h"
+#include "preload/transport/pages.h"
+
+namespace leakhunt::core {
+
+enum class Mode : uint32_t {
+  kUnstarted = 0,  // nothing has happened yet
+  kStarting = 1,   // one thread is in StartProcess; others pass through
+  kOff = 2,        // for good: asked for, or an impossible state
+  kRecording = 3,
+};
+
+inline constexpr uint32_t kOrigins = 64;
+
+struct Process {
+  Mode mode = Mode::kUnstarted;
+  uint32_t generation = 1;  // raised in each forked child; never 0
+  uint32_t pid = 0;
+  uint64_t started_ns = 0;  // CLOCK_MONOTONIC; tick 0
+  Options options;
+  transport::Pages* pages = nullptr;
+  transport::Pages* parent_pages = nullptr;  // in a forked child: what the inherited stacks refer to
+  LiveTable live;
+  uint64_t interval_bytes = 1;  // T now; threads adopt it at their next slow visit
+  uint64_t seed = 0;
+  uint64_t origins_ns[kOrigins] = {};  // tick 0 of each generation, for inherited blocks
+  uint32_t* alive = nullptr;  // in a page under MADV_WIPEONFORK: reads 0 in a forked child, even one made by raw clone
+};
+
+extern constinit Process g_process;
+
+// 0 in a forked child that has not come through Enter yet.
+inline bool ProcessIsAlive() { return sys::LoadRelaxed(g_process.alive) == 1; }
+
+// True when this thread may record now: recording is on, it is not already inside leakhunt, and the pages are this
+// process's (a forked child gets its own here, on its first visit). On true the thread is busy until Leave().
+bool Enter();
+void Leave();
+
+// Starts recording; idempotent, first caller wins. Called by the constructor and by the first slow visit.
+void StartProcess();
+
+// A forked child that lives: publishes what it inherited and connects. Does nothing elsewhere. Caller is busy.
+void ConnectChild();
+
+// Connects to a collector or starts one, as the options say. Called by the constructor.
+void ConnectProcess();
+
+// The image ends by exit: notes the status and tells the collector. Recording goes on until the process is gone.
+void ProcessExits(int status);
+
+// The image is about to be replaced by exec; `failed` takes it back.
+void ProcessExecs();
+void ProcessExecFailed();
+
+// After a successful dlclose: objects may be gone from memory.
+void ObjectsUnloaded();
+
+// Switches off for good after an impossible state; one line.
+void SwitchOff(const char* why);
+
+// Ticks since start, at least 1.
+uint32_t NowTick();
+
+protocol::ProcessHeader* Header();
+void CountLoss(uint64_t bytes);
+
+}  // namespace leakhunt::core

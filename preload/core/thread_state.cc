@@ -1,0 +1,248 @@
+#include "preload/core/thread_state.h"
+
+#include "preload/core/process.h"
+#include "preload/core/ref_table.h"
+#include "preload/core/thinning.h"
+#include "preload/sys/atomic.h"
+#include "preload/sys/clock.h"
+#include "preload/sys/memory.h"
+#include "preload/sys/syscall.h"
+
+namespace leakhunt::core {
+
+thread_local constinit ThreadLocal t_local = {};
+
+namespace {
+
+using protocol::AreaKind;
+using protocol::RecordSlot;
+using protocol::SlotState;
+
+constinit ThreadState* g_states = nullptr;
+constinit ThreadState* g_examined = nullptr;  // where the search for dead threads goes on
+constinit RefTable* g_shared_tallies = nullptr;
+
+struct SharedTallies {
+  sys::SpinLock lock;
+  protocol::StackTally* page = nullptr;
+  uint64_t file_offset = 0;
+  uint32_t used = 0;
+};
+constinit SharedTallies g_shared;
+
+struct ThreadRecords {
+  sys::SpinLock lock;
+  protocol::ThreadRecord* page = nullptr;
+  uint32_t used = 0;
+};
+constinit ThreadRecords g_records;
+
+bool ThreadIsDead(uint32_t tid) {
+  return sys::Call(SYS_tgkill, g_process.pid, tid, 0) == -3 /* ESRCH */;
+}
+
+void ReadThreadName(char* name) { sys::Call(SYS_prctl, 16 /* PR_GET_NAME */, sys::Word(name)); }
+
+protocol::ThreadRecord* NewThreadRecord(uint32_t* index) {
+  protocol::ThreadRecord* record = nullptr;
+  if (!g_records.lock.Acquire(g_process.generation)) return nullptr;
+  constexpr uint32_t kPerPage = 4096 / sizeof(protocol::ThreadRecord);
+  if (g_records.page == nullptr || g_records.used == kPerPage) {
+    transport::Area area = g_process.pages->Allocate(AreaKind::kThreads, 1, 0);
+    g_records.page = reinterpret_cast<protocol::ThreadRecord*>(area.start);
+    g_records.used = 0;
+  }
+  if (g_records.page != nullptr) {
+    record = &g_records.page[g_records.used++];
+    *index = ++Header()->thread_count;
+  }
+  g_records.lock.Release();
+  return record;
+}
+
+void BeginThread(ThreadState* state, uint32_t tid) {
+  uint32_t index = 0;
+  state->record = NewThreadRecord(&index);
+  state->index = index;
+  if (state->record != nullptr) {
+    state->record->index = index;
+    state->record->start_tick = NowTick();
+    ReadThreadName(state->record->name);
+    sys::StoreRelease(&state->record->tid, tid);  // partner: the collector's thread table
+  }
+  for (auto& limits : state->limits) limits = {};
+  uint64_t seed = g_process.seed + index * 0x9E37'79B9'7F4A'7C15u;
+  state->sampler.Seed(seed ^ (uint64_t{index} << 32));
+  state->sampler.SetInterval(sys::LoadRelaxed(&g_process.interval_bytes), &t_local.countdown);
+}
+
+// A dead thread's state, or null. Looks at a few only: this runs at the first slow visit of every new thread.
+ThreadState* TakeOver(uint32_t tid) {
+  ThreadState* at = sys::LoadRelaxed(&g_examined);
+  for (int i = 0; i < 8; ++i) {
+    if (at == nullptr) at = sys::LoadAcquire(&g_states);
+    if (at == nullptr) return nullptr;
+    uint32_t owner = sys::LoadRelaxed(&at->tid);
+    // The kernel gave this thread a dead one's tid, or the owner is gone.
+    if ((owner == tid || ThreadIsDead(owner)) && sys::CompareExchange(&at->tid, owner, tid)) {
+      if (at->record != nullptr && at->record->end_tick == 0) at->record->end_tick = NowTick();
+      return at;
+    }
+    at = at->next;
+  }
+  sys::StoreRelaxed(&g_examined, at);
+  return nullptr;
+}
+
+bool AddRun(ThreadState* state) {
+  if (state->run_count == state->run_capacity) {
+    uint32_t capacity = state->run_capacity == 0 ? 8 : state->run_capacity * 2;
+    auto* runs = static_cast<Run*>(sys::Carve(capacity * sizeof(Run)));
+    if (runs == nullptr) return false;
+    sys::Copy(runs, state->runs, state->run_count * sizeof(Run));
+    state->runs = runs;  // the old array stays carved: half of the new one
+    state->run_capacity = capacity;
+  }
+  // 4 KiB first, then larger: a thread of a few blocks stays small.
+  uint32_t pages = state->run_count == 0 ? 1 : state->run_count < 4 ? 4 : 16;
+  transport::Area area = g_process.pages->Allocate(AreaKind::kRecords, pages, state->index);
+  if (area.start == nullptr) area = g_process.pages->Allocate(AreaKind::kRecords, 1, state->index);
+  if (area.start == nullptr) return false;
+  state->runs[state->run_count] = Run{reinterpret_cast<RecordSlot*>(area.start), area.file_offset,
+                                      area.bytes / static_cast<uint32_t>(sizeof(RecordSlot))};
+  state->current_run = state->run_count++;
+  state->next_slot = 0;
+  return true;
+}
+
+bool Free(const RecordSlot& slot) {
+  SlotState state = protocol::StateOf(sys::LoadAcquire(&slot.state));  // partner: the store of kDead in the tracker
+  return state == SlotState::kVoid || state == SlotState::kDead || state == SlotState::kThinned;
+}
+
+// Turns to one of the thread's runs that is at least a quarter free; looks at a few, round-robin.
+bool ReuseRun(ThreadState* state, uint32_t looks) {
+  for (; looks > 0 && state->run_count > 0; --looks) {
+    uint32_t candidate = state->examine_run++ % state->run_count;
+    const Run& run = state->runs[candidate];
+    uint32_t free = 0;
+    for (uint32_t i = 0; i < run.count; ++i) free += Free(run.slots[i]) ? 1 : 0;
+    if (free * 4 < run.count) continue;
+    state->current_run = candidate;
+    state->next_slot = 0;
+    return true;
+  }
+  return false;
+}
+
+uint32_t TallyKey(uint32_t stack, protocol::BlockKind kind) { return (stack << 2 | static_cast<uint32_t>(kind)) + 1; }
+
+protocol::StackTally* FindShared(uint32_t stack, protocol::BlockKind kind) {
+  uint64_t key = uint64_t{TallyKey(stack, kind)} << 32;
+  uint32_t found = g_shared_tallies == nullptr ? 0 : g_shared_tallies->Find(key, [](uint32_t) { return true; });
+  if (found != 0) return reinterpret_cast<protocol::StackTally*>(g_process.pages->At(uint64_t{found} * 128));
+  if (!g_shared.lock.Acquire(g_process.generation)) return nullptr;
+  protocol::StackTally* tally = nullptr;
+  if (g_shared_tallies == nullptr) {
+    auto* table = static_cast<RefTable*>(sys::Carve(sizeof(RefTable)));
+    if (table != nullptr && table->Create(g_process.generation, 1024)) g_shared_tallies = table;
+  }
+  if (g_shared.page == nullptr || g_shared.used == kTalliesPerPage * 4) {
+    transport::Area area = g_process.pages->Allocate(AreaKind::kSharedTally, 4, 0);
+    g_shared.page = reinterpret_cast<protocol::StackTally*>(area.start);
+    g_shared.file_offset = area.file_offset;
+    g_shared.used = 0;
+  }
+  if (g_shared.page != nullptr && g_shared_tallies != nullptr) {
+    tally = &g_shared.page[g_shared.used];
+    tally->kind = static_cast<uint32_t>(kind);
+    sys::StoreRelease(&tally->stack, stack);
+    g_shared_tallies->Insert(key, static_cast<uint32_t>(g_shared.file_offset / 128 + g_shared.used));
+    ++g_shared.used;
+  }
+  g_shared.lock.Release();
+  return tally;
+}
+
+}  // namespace
+
+ThreadState* EnsureThreadState() {
+  ThreadLocal& local = t_local;
+  if (local.state != nullptr && local.generation == g_process.generation) return local.state;
+  uint32_t tid = static_cast<uint32_t>(sys::GetTid());
+  ThreadState* state = TakeOver(tid);
+  if (state == nullptr) {
+    state = static_cast<ThreadState*>(sys::Carve(sizeof(ThreadState)));
+    if (state == nullptr) return nullptr;
+    state->tid = tid;
+    ThreadState* head;
+    do head = state->next = sys::LoadRelaxed(&g_states);
+    while (!sys::CompareExchange(&g_states, head, state));
+  }
+  local.state = state;
+  local.generation = g_process.generation;
+  BeginThread(state, tid);
+  return state;
+}
+
+RecordSlot* TakeSlot(ThreadState* state, uint64_t* file_offset) {
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    if (state->run_count > 0) {
+      Run& run = state->runs[state->current_run];
+      while (state->next_slot < run.count) {
+        uint32_t i = state->next_slot++;
+        if (!Free(run.slots[i])) continue;
+        *file_offset = run.file_offset + i * sizeof(RecordSlot);
+        return &run.slots[i];
+      }
+      if (ReuseRun(state, 4)) continue;
+    }
+    if (AddRun(state)) continue;
+    // At the memory bound: lower the resolution, then use what that freed.
+    ThinRuns(state);
+    if (!ReuseRun(state, state->run_count)) return nullptr;
+  }
+  return nullptr;
+}
+
+protocol::StackTally* FindTally(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared) {
+  *shared = false;
+  uint32_t key = TallyKey(stack, kind);
+  uint32_t i = (key * 0x9E37'79B1u) >> 23;  // 9 bits
+  for (uint32_t probes = 0; probes < kTallyIndex; ++probes, i = (i + 1) % kTallyIndex) {
+    if (state->tally_stack[i] == key) {
+      uint32_t position = state->tally_position[i];
+      return &state->tally_pages[position / kTalliesPerPage][position % kTalliesPerPage];
+    }
+    if (state->tally_stack[i] == 0) break;
+  }
+  if (state->tally_count < kTallyPages * kTalliesPerPage) {
+    uint32_t page = state->tally_count / kTalliesPerPage;
+    if (state->tally_pages[page] == nullptr) {
+      transport::Area area = g_process.pages->Allocate(AreaKind::kThreadTally, 1, state->index);
+      state->tally_pages[page] = reinterpret_cast<protocol::StackTally*>(area.start);
+    }
+    if (state->tally_pages[page] != nullptr) {
+      uint32_t position = state->tally_count++;
+      protocol::StackTally* tally = &state->tally_pages[page][position % kTalliesPerPage];
+      tally->kind = static_cast<uint32_t>(kind);
+      // Stack 0 is "unknown"; an entry is in use when samples or died_samples is not 0, too.
+      sys::StoreRelease(&tally->stack, stack);  // partner: the collector's tally sweep
+      state->tally_stack[i] = key;
+      state->tally_position[i] = static_cast<uint16_t>(position);
+      return tally;
+    }
+  }
+  *shared = true;
+  return FindShared(stack, kind);
+}
+
+void ForgetThreadStates() {
+  g_states = nullptr;
+  g_examined = nullptr;
+  g_shared_tallies = nullptr;
+  g_shared = SharedTallies();
+  g_records = ThreadRecords();
+}
+
+}  // namespace leakhunt::core

@@ -1,0 +1,77 @@
+// What the guest keeps for one thread of the program, and how a thread finds it.
+//
+// The TLS object is tiny, initial-exec and trivially destructible; everything larger hangs off it in private memory
+// and is reused whole by a later thread once its owner is dead (found by its tid, not by a destructor: destructors run
+// while the program still allocates).
+#pragma once
+
+#include <cstdint>
+
+#include "preload/core/sampler.h"
+#include "preload/protocol/layout.h"
+#include "preload/transport/pages.h"
+#include "preload/unwind/unwinder.h"
+
+namespace leakhunt::core {
+
+struct Run {  // an area of record slots
+  protocol::RecordSlot* slots;
+  uint64_t file_offset;
+  uint32_t count;
+};
+
+inline constexpr uint32_t kTallyPages = 8;          // 32 KiB a thread
+inline constexpr uint32_t kTalliesPerPage = 4096 / sizeof(protocol::StackTally);
+inline constexpr uint32_t kTallyIndex = 512;        // open addressing, twice the tallies
+inline constexpr uint32_t kStackLimitsCached = 4;
+
+struct ThreadState {
+  ThreadState* next = nullptr;  // list of all, prepend-only
+  uint32_t tid = 0;             // 0: free to take (claimed by CAS)
+  uint32_t index = 0;
+  Sampler sampler;
+  protocol::ThreadRecord* record = nullptr;
+
+  Run* runs = nullptr;
+  uint32_t run_count = 0, run_capacity = 0;
+  uint32_t current_run = 0, next_slot = 0, examine_run = 0;
+  uint32_t next_generation = 0;
+
+  protocol::StackTally* tally_pages[kTallyPages] = {};
+  uint32_t tally_count = 0;
+  uint32_t tally_stack[kTallyIndex] = {};     // stack + 1 mixed with kind; 0 empty
+  uint16_t tally_position[kTallyIndex] = {};
+
+  unwind::StackLimits limits[kStackLimitsCached] = {};
+  uint32_t next_limits = 0;
+
+  uint64_t visits = 0;
+  uint64_t activity_pending = 0;  // weight not yet added to the process's activity clock
+  uint64_t innermost_pc = 0;
+  uint64_t pcs[protocol::kMaxFrames] = {};
+};
+
+struct ThreadLocal {
+  uint64_t countdown;    // bytes to the next slow visit; 0: every allocation
+  ThreadState* state;    // null until the first slow visit
+  uint32_t generation;   // process generation `state` belongs to
+  uint16_t busy;         // depth inside leakhunt: a signal handler that finds it set records nothing
+  uint16_t scope;        // current leakhunt_scope; 0 none
+  uint32_t paused;       // leakhunt_pause depth
+};
+
+extern thread_local constinit ThreadLocal t_local __attribute__((tls_model("initial-exec")));
+
+// The calling thread's state, made or taken over on first use. Null at the memory bound. Caller is busy.
+ThreadState* EnsureThreadState();
+
+// A slot of the thread's own to fill, its file offset in `*file_offset`; null at the bound.
+protocol::RecordSlot* TakeSlot(ThreadState* state, uint64_t* file_offset);
+
+// The thread's tally of (stack, kind), or the shared one; null when both are full. `*shared`: use atomic adds.
+protocol::StackTally* FindTally(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared);
+
+// In a forked child: all states are the parent's.
+void ForgetThreadStates();
+
+}  // namespace leakhunt::core

@@ -1,0 +1,336 @@
+#include "preload/core/tracker.h"
+
+#include "preload/core/governor.h"
+#include "preload/core/inherited.h"
+#include "preload/core/process.h"
+#include "preload/core/stacks.h"
+#include "preload/sys/atomic.h"
+#include "preload/sys/clock.h"
+
+namespace leakhunt::core {
+
+constinit AddressFilter g_filter;
+
+namespace {
+
+using protocol::BlockKind;
+using protocol::RecordSlot;
+using protocol::SlotState;
+using protocol::StackTally;
+
+// What a recorded block of `size` stands for.
+struct Weight {
+  uint64_t bytes;
+  uint64_t count_256;
+  double bytes_variance, count_variance;
+};
+
+Weight WeightOf(uint64_t size_interval) {
+  uint64_t size = protocol::SizeOf(size_interval);
+  double p = Sampler::Probability(size, protocol::DecodeInterval(protocol::IntervalCodeOf(size_interval)));
+  if (p >= 1) return Weight{size, 256, 0, 0};
+  double bytes = static_cast<double>(size) / p;
+  return Weight{static_cast<uint64_t>(bytes + 0.5), static_cast<uint64_t>(256 / p + 0.5), (1 - p) * bytes * bytes,
+                (1 - p) / (p * p)};
+}
+
+void AddDouble(uint64_t* bits, double value, bool shared) {
+  if (value == 0) return;
+  for (;;) {
+    uint64_t seen = sys::LoadRelaxed(bits);
+    uint64_t sum = __builtin_bit_cast(uint64_t, __builtin_bit_cast(double, seen) + value);
+    if (!shared) return sys::StoreRelaxed(bits, sum);
+    if (sys::CompareExchange(bits, seen, sum)) return;
+  }
+}
+
+void Add(uint64_t* counter, uint64_t value, bool shared) {
+  if (shared) sys::AddRelaxed(counter, value);
+  else sys::AddOwned(counter, value);
+}
+
+}  // namespace
+
+void TallyBorn(ThreadState* state, uint32_t stack, BlockKind kind, uint64_t size_interval) {
+  bool shared;
+  StackTally* tally = FindTally(state, stack, kind, &shared);
+  Weight weight = WeightOf(size_interval);
+  state->activity_pending += weight.bytes;
+  if (tally == nullptr) return;
+  Add(&tally->samples, 1, shared);
+  Add(&tally->born_bytes, weight.bytes, shared);
+  Add(&tally->born_count_256, weight.count_256, shared);
+  AddDouble(&tally->born_bytes_var, weight.bytes_variance, shared);
+  AddDouble(&tally->born_count_var, weight.count_variance, shared);
+}
+
+namespace {
+
+uint32_t LifetimeBucket(uint32_t lifetime_ticks) {
+  uint32_t bits = lifetime_ticks == 0 ? 0 : 32 - static_cast<uint32_t>(__builtin_clz(lifetime_ticks));
+  return bits < protocol::kLifetimeBuckets ? bits : protocol::kLifetimeBuckets - 1;
+}
+
+}  // namespace
+
+void TallyDied(ThreadState* state, uint32_t stack, BlockKind kind, uint64_t size_interval, uint32_t birth_tick) {
+  bool shared;
+  StackTally* tally = FindTally(state, stack, kind, &shared);
+  if (tally == nullptr) return;
+  Add(&tally->died_samples, 1, shared);
+  Add(&tally->died_bytes, WeightOf(size_interval).bytes, shared);
+  uint32_t* bucket = &tally->lifetimes[LifetimeBucket(NowTick() - birth_tick)];
+  if (shared) sys::AddRelaxed(bucket, 1u);
+  else sys::AddOwned(bucket, 1u);
+}
+
+void TallyShrunk(ThreadState* state, uint32_t stack, BlockKind kind, uint64_t bytes) {
+  bool shared;
+  StackTally* tally = FindTally(state, stack, kind, &shared);
+  if (tally != nullptr) Add(&tally->died_bytes, bytes, shared);
+}
+
+namespace {
+
+void TallyDeath(ThreadState* state, const Payload& payload, BlockKind kind) {
+  TallyDied(state, payload.stack, kind, payload.size_interval, payload.birth_tick);
+}
+
+RecordSlot* SlotOf(const Payload& payload) {
+  return reinterpret_cast<RecordSlot*>(g_process.pages->At(uint64_t{payload.slot} * sizeof(RecordSlot)));
+}
+
+uint16_t Generation() { return static_cast<uint16_t>(g_process.generation); }
+
+uint64_t NextState(ThreadState* state) {
+  uint64_t count = ++state->next_generation;
+  return (count << 16 | (state->index & 0xFFFF));  // layout.h: ThreadOf
+}
+
+}  // namespace
+
+void FillSlot(ThreadState* state, RecordSlot* slot, uint64_t address, uint64_t size_interval, uint32_t stack,
+              uint32_t birth_tick, BlockKind kind) {
+  uint64_t generation = NextState(state);
+  sys::StoreRelaxed(&slot->state, protocol::PackState(generation, SlotState::kFilling));
+  sys::StoreRelease(&slot->size_interval, size_interval);
+  sys::StoreRelaxed(&slot->stack_birth, protocol::PackStack(stack, birth_tick));
+  sys::StoreRelaxed(&slot->address_kind, protocol::PackAddress(address, kind, t_local.scope));
+  sys::StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kLive));  // partner: the collector's sweep
+}
+
+namespace {
+
+// The block of a claimed entry is gone. The caller owns `entry`.
+void Retire(ThreadState* state, LiveTable::Entry entry, uint64_t address) {
+  Payload payload = *entry.payload;
+  if (payload.generation == Generation()) {
+    if (RecordSlot* slot = SlotOf(payload); slot != nullptr) {
+      uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
+      sys::StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kDead));  // partner: sweep, TakeSlot
+    }
+    TallyDeath(state, payload, BlockKind::kHeap);
+  } else {
+    InheritedFreed(payload);
+  }
+  g_filter.Remove(address);
+  LiveTable::Release(entry);
+}
+
+void Record(ThreadState* state, uint64_t address, uint64_t size, uint16_t interval_code) {
+  uint32_t stack = CaptureStack(state);
+  LiveTable::Entry stale = g_process.live.Claim(address);
+  if (stale) {
+    sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
+    Retire(state, stale, address);
+  }
+  uint64_t file_offset = 0;
+  RecordSlot* slot = TakeSlot(state, &file_offset);
+  LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Reserve(address);
+  if (!entry) return CountLoss(size);
+  uint32_t tick = NowTick();
+  uint64_t size_interval = protocol::PackSize(size, interval_code);
+  uint16_t scope = t_local.scope;
+  FillSlot(state, slot, address, size_interval, stack, tick, BlockKind::kHeap);
+  *entry.payload = Payload{static_cast<uint32_t>(file_offset / sizeof(RecordSlot)), stack, size_interval, tick, scope, Generation()};
+  g_filter.Add(address);
+  LiveTable::Publish(entry, address);
+  TallyBorn(state, stack, BlockKind::kHeap, size_interval);
+}
+
+void FinishTaken(const Payload& payload) {
+  if (payload.generation != Generation()) return InheritedFreed(payload);
+  if (RecordSlot* slot = SlotOf(payload); slot != nullptr) {
+    uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
+    sys::StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kDead));
+  }
+  if (t_local.state != nullptr) TallyDeath(t_local.state, payload, BlockKind::kHeap);
+}
+
+// Wraps the work of one visit: guard, state, timing.
+template <typename Work>
+bool Visit(uint64_t loss_bytes, Work work) {
+  if (!Enter()) {
+    if (loss_bytes != 0 && g_process.mode == Mode::kRecording && t_local.paused == 0) CountLoss(loss_bytes);
+    return false;
+  }
+  ThreadState* state = EnsureThreadState();
+  if (state == nullptr) {
+    t_local.countdown = uint64_t{1} << 20;
+    CountLoss(loss_bytes);
+    Leave();
+    return false;
+  }
+  VisitBegin(state);
+  work(state);
+  VisitEnd(state);
+  Leave();
+  return true;
+}
+
+bool Tracks(uint32_t bit) { return (g_process.options.track & bit) != 0; }
+
+}  // namespace
+
+void InitializeTracker() { g_process.live.finish_taken = FinishTaken; }
+
+void BlockBornSlow(uint64_t address, uint64_t size_bytes) {
+  Visit(size_bytes, [&](ThreadState* state) {
+    if (!Tracks(protocol::kTrackHeap)) {
+      t_local.countdown = ~uint64_t{0};
+      return;
+    }
+    uint16_t code = state->sampler.IntervalCode();
+    if (state->sampler.Decide(size_bytes, &t_local.countdown)) {
+      Record(state, address, size_bytes, code);
+    } else {
+      LiveTable::Entry stale = g_process.live.Claim(address);
+      if (stale) {
+        sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
+        Retire(state, stale, address);
+      }
+    }
+    AdoptInterval(state);
+  });
+}
+
+void BlockFreedSlow(uint64_t address) {
+  if (g_process.mode != Mode::kRecording) return;
+  if (t_local.busy == 0 && !g_process.live.MayContain(address)) return;
+  if (Visit(0, [&](ThreadState* state) {
+        LiveTable::Entry entry = g_process.live.Claim(address);
+        if (entry) Retire(state, entry, address);
+      })) {
+    return;
+  }
+  // Inside leakhunt (a signal handler frees), or paused: state still has to be true, the tally can wait for nobody.
+  LiveTable::Entry entry = g_process.live.Claim(address);
+  if (!entry) return;
+  if (entry.payload->generation == Generation() && ProcessIsAlive()) {
+    if (RecordSlot* slot = SlotOf(*entry.payload); slot != nullptr) {
+      uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
+      sys::StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kDead));
+    }
+  }
+  g_filter.Remove(address);
+  LiveTable::Release(entry);
+}
+
+void RetireStaleSlow(uint64_t address) {
+  if (g_process.mode != Mode::kRecording || !g_process.live.MayContain(address)) return;
+  Visit(0, [&](ThreadState* state) {
+    LiveTable::Entry entry = g_process.live.Claim(address);
+    if (!entry) return;
+    sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
+    Retire(state, entry, address);
+  });
+}
+
+Resize ResizeBeginSlow(uint64_t address) {
+  Resize resize;
+  if (g_process.mode != Mode::kRecording) return resize;
+  // Not under Enter: the entry stays claimed over the real realloc, during which the thread is not busy.
+  LiveTable::Entry entry = g_process.live.Claim(address);
+  if (!entry) return resize;
+  resize = Resize{entry.key, entry.payload, address};
+  if (entry.payload->generation == Generation() && ProcessIsAlive()) {
+    if (RecordSlot* slot = SlotOf(*entry.payload); slot != nullptr) {
+      uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
+      sys::StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kResizing));
+    }
+  }
+  return resize;
+}
+
+namespace {
+
+// The record stays the same one (slot, birth); its size, stack and address are the new ones.
+void Resized(ThreadState* state, LiveTable::Entry old_entry, uint64_t old_address, uint64_t address, uint64_t size,
+             uint16_t interval_code) {
+  Payload payload = *old_entry.payload;
+  RecordSlot* slot = payload.generation == Generation() ? SlotOf(payload) : nullptr;
+  LiveTable::Entry stale = address == old_address ? LiveTable::Entry{} : g_process.live.Claim(address);
+  if (stale) {
+    sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
+    Retire(state, stale, address);
+  }
+  LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Reserve(address);
+  if (!entry) {  // inherited from the parent, or no room: a death and, as usual, a birth
+    Retire(state, old_entry, old_address);
+    Record(state, address, size, interval_code);
+    return;
+  }
+  TallyDeath(state, payload, BlockKind::kHeap);
+  uint32_t stack = CaptureStack(state);
+  uint64_t size_interval = protocol::PackSize(size, interval_code);
+  sys::StoreRelaxed(&slot->size_interval, size_interval);  // one word: a reader sees the old or the new size
+  sys::StoreRelaxed(&slot->stack_birth, protocol::PackStack(stack, payload.birth_tick));
+  sys::StoreRelaxed(&slot->address_kind, protocol::PackAddress(address, BlockKind::kHeap, payload.scope));
+  sys::StoreRelease(&slot->state, protocol::PackState(NextState(state), SlotState::kLive));
+  *entry.payload = Payload{payload.slot, stack, size_interval, payload.birth_tick, payload.scope, payload.generation};
+  g_filter.Add(address);
+  LiveTable::Publish(entry, address);
+  g_filter.Remove(old_address);
+  LiveTable::Release(old_entry);
+  TallyBorn(state, stack, BlockKind::kHeap, size_interval);
+}
+
+void PutBack(LiveTable::Entry entry, uint64_t address) {
+  if (entry.payload->generation == Generation() && ProcessIsAlive()) {
+    if (RecordSlot* slot = SlotOf(*entry.payload); slot != nullptr) {
+      uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
+      sys::StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kLive));
+    }
+  }
+  LiveTable::Publish(entry, address);
+}
+
+}  // namespace
+
+void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address, uint64_t size_bytes, bool sampled) {
+  LiveTable::Entry old_entry{resize.key, static_cast<Payload*>(resize.payload)};
+  if (!old_entry) {
+    if (outcome == ResizeOutcome::kMoved) sampled ? BlockBornSlow(address, size_bytes) : RetireStaleSlow(address);
+    return;
+  }
+  if (outcome == ResizeOutcome::kFailed) return PutBack(old_entry, resize.old_address);
+  bool visited = Visit(0, [&](ThreadState* state) {
+    uint16_t code = state->sampler.IntervalCode();
+    bool take = outcome == ResizeOutcome::kMoved && sampled && state->sampler.Decide(size_bytes, &t_local.countdown);
+    if (take) Resized(state, old_entry, resize.old_address, address, size_bytes, code);
+    else Retire(state, old_entry, resize.old_address);
+    AdoptInterval(state);
+  });
+  if (visited) return;
+  // In a signal handler inside leakhunt: the old block is gone, the new one cannot be recorded.
+  if (outcome == ResizeOutcome::kMoved) CountLoss(size_bytes);
+  if (old_entry.payload->generation == Generation() && ProcessIsAlive()) {
+    if (RecordSlot* slot = SlotOf(*old_entry.payload); slot != nullptr) {
+      sys::StoreRelease(&slot->state, protocol::PackState(protocol::GenerationOf(slot->state), SlotState::kDead));
+    }
+  }
+  g_filter.Remove(resize.old_address);
+  LiveTable::Release(old_entry);
+}
+
+}  // namespace leakhunt::core

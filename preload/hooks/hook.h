@@ -1,0 +1,33 @@
+// What every hook file shares: the export mark and the lookup of the function behind ours.
+//
+// A hook is `extern "C"`, a few lines: note what is needed, call the real function, tell core. No logic, no state.
+#pragma once
+
+#define LEAKHUNT_HOOK extern "C" __attribute__((visibility("default"), used))
+
+namespace leakhunt::hooks {
+
+// The next definition of `name` after this library (RTLD_NEXT: other allocators and sanitizers keep working), null
+// when there is none. Not for the common path; the thread is marked busy so that what dlsym allocates is not recorded.
+void* FindNext(const char* name);
+
+// A lazily found real function, for hooks that are not on a hot path. `Get` is null when no library defines it.
+template <typename Function>
+class Real {
+ public:
+  explicit constexpr Real(const char* name) : name_(name) {}
+  Function* Get() {
+    void* found = __atomic_load_n(&pointer_, __ATOMIC_RELAXED);
+    if (__builtin_expect(found == nullptr, 0)) {
+      found = FindNext(name_);
+      __atomic_store_n(&pointer_, found, __ATOMIC_RELAXED);
+    }
+    return reinterpret_cast<Function*>(found);
+  }
+
+ private:
+  const char* name_;
+  void* pointer_ = nullptr;
+};
+
+}  // namespace leakhunt::hooks

@@ -1,0 +1,77 @@
+// Beginning and end of the image: constructor, exit, exec, dlclose.
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "preload/core/process.h"
+#include "preload/hooks/allocator.h"
+#include "preload/hooks/hook.h"
+#include "preload/unwind/unwinder.h"
+
+extern "C" int on_exit(void (*function)(int, void*), void* argument) __attribute__((weak));
+
+using namespace leakhunt;
+
+namespace {
+
+void ExitsWith(int status, void*) { core::ProcessExits(status); }
+
+__attribute__((constructor)) void Begin() {
+  int saved = errno;
+  hooks::FindAllocator();
+  core::ConnectProcess();
+  // Registered early, so it runs late: after the program's own handlers.
+  if (&on_exit != nullptr) on_exit(ExitsWith, nullptr);
+  errno = saved;
+}
+
+constinit hooks::Real<void(int)> real__exit("_exit");
+constinit hooks::Real<int(void*)> real_dlclose("dlclose");
+constinit hooks::Real<int(const char*, char* const*, char* const*)> real_execve("execve");
+constinit hooks::Real<int(const char*, char* const*)> real_execv("execv");
+constinit hooks::Real<int(const char*, char* const*)> real_execvp("execvp");
+constinit hooks::Real<int(const char*, char* const*, char* const*)> real_execvpe("execvpe");
+constinit hooks::Real<int(int, char* const*, char* const*)> real_fexecve("fexecve");
+
+template <typename Call>
+int Exec(Call call) {
+  core::ProcessExecs();
+  int result = call();
+  core::ProcessExecFailed();
+  return result;
+}
+
+}  // namespace
+
+LEAKHUNT_HOOK void _exit(int status) {
+  core::ProcessExits(status);
+  real__exit.Get()(status);
+  __builtin_unreachable();
+}
+
+LEAKHUNT_HOOK void _Exit(int status) { _exit(status); }
+
+LEAKHUNT_HOOK int execve(const char* path, char* const* arguments, char* const* environment) noexcept {
+  return Exec([&] { return real_execve.Get()(path, arguments, environment); });
+}
+LEAKHUNT_HOOK int execv(const char* path, char* const* arguments) noexcept {
+  return Exec([&] { return real_execv.Get()(path, arguments); });
+}
+LEAKHUNT_HOOK int execvp(const char* file, char* const* arguments) noexcept {
+  return Exec([&] { return real_execvp.Get()(file, arguments); });
+}
+LEAKHUNT_HOOK int execvpe(const char* file, char* const* arguments, char* const* environment) noexcept {
+  return Exec([&] { return real_execvpe.Get()(file, arguments, environment); });
+}
+LEAKHUNT_HOOK int fexecve(int fd, char* const* arguments, char* const* environment) noexcept {
+  return Exec([&] { return real_fexecve.Get()(fd, arguments, environment); });
+}
+
+// dlclose may be wrapped (dlopen may not: its caller's address chooses the search path).
+LEAKHUNT_HOOK int dlclose(void* library) noexcept {
+  int result = real_dlclose.Get()(library);
+  if (result == 0) core::ObjectsUnloaded();
+  return result;
+}

@@ -1,0 +1,60 @@
+#include "preload/sys/memory.h"
+
+#include <sys/mman.h>
+
+#include "preload/sys/atomic.h"
+#include "preload/sys/syscall.h"
+
+namespace leakhunt::sys {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kChunkBytes = 64 * 1024;
+
+constinit uint64_t g_private_bytes = 0;
+// Bump chunk: address in the upper part, because a chunk is 64 KiB aligned by size only, kept as {next, end}.
+struct Chunk {
+  uint64_t next;  // CAS by carvers
+  uint64_t end;
+};
+constinit Chunk* g_chunk = nullptr;
+
+}  // namespace
+
+void* MapPrivate(uint64_t bytes) {
+  bytes = (bytes + kPage - 1) & ~(kPage - 1);
+  long result = Call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (Failed(result)) return nullptr;
+  Call(SYS_madvise, result, static_cast<long>(bytes), MADV_DONTDUMP);
+  Call(SYS_madvise, result, static_cast<long>(bytes), MADV_NOHUGEPAGE);
+  AddRelaxed(&g_private_bytes, bytes);
+  return reinterpret_cast<void*>(result);
+}
+
+void Discard(void* start, uint64_t bytes) {
+  Call(SYS_madvise, Word(start), static_cast<long>(bytes), MADV_DONTNEED);
+  AddRelaxed(&g_private_bytes, ~bytes + 1);
+}
+
+uint64_t PrivateBytes() { return LoadRelaxed(&g_private_bytes); }
+
+void* Carve(uint64_t bytes) {
+  bytes = (bytes + 15) & ~uint64_t{15};
+  if (bytes > kChunkBytes / 4) return MapPrivate(bytes);
+  for (;;) {
+    Chunk* chunk = LoadAcquire(&g_chunk);  // partner: the CAS below
+    if (chunk != nullptr) {
+      uint64_t at = AddRelaxed(&chunk->next, bytes);
+      if (at + bytes <= chunk->end) return reinterpret_cast<void*>(at);
+    }
+    void* fresh = MapPrivate(kChunkBytes);
+    if (fresh == nullptr) return nullptr;
+    Chunk* head = static_cast<Chunk*>(fresh);
+    head->next = reinterpret_cast<uint64_t>(fresh) + 64;
+    head->end = reinterpret_cast<uint64_t>(fresh) + kChunkBytes;
+    CompareExchange(&g_chunk, chunk, head);  // a loser's chunk stays unused: 64 KiB of address space, one page
+  }
+}
+
+}  // namespace leakhunt::sys

@@ -1,0 +1,288 @@
+#include "preload/transport/connection.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "preload/sys/atomic.h"
+#include "preload/sys/log.h"
+#include "preload/sys/syscall.h"
+#include "preload/sys/text.h"
+#include "preload/transport/pages.h"
+
+namespace leakhunt::transport {
+namespace {
+
+using protocol::Message;
+using protocol::MessageKind;
+
+constexpr uint64_t kReconnectNs = 1'000'000'000;
+
+struct Connection {
+  int fd = -1;
+  uint64_t inode = 0;
+  int memfd = -1;
+  uint64_t memfd_inode = 0;
+  uint32_t image = 0;
+  uint64_t last_attempt_ns = 0;
+  char path[108] = {};
+  bool wanted = false;
+};
+constinit Connection g_connection;
+
+uint64_t Inode(int fd) {
+  struct stat status {};
+  if (fd < 0 || sys::Failed(sys::Call(SYS_fstat, fd, sys::Word(&status)))) return 0;
+  return status.st_ino;
+}
+
+bool StillOurs() { return g_connection.fd >= 0 && Inode(g_connection.fd) == g_connection.inode; }
+
+Message Compose(MessageKind kind) {
+  Message message{};
+  message.magic = protocol::kMessageMagic;
+  message.version = protocol::kProtocolVersion;
+  message.kind = static_cast<uint16_t>(kind);
+  message.pid = static_cast<uint32_t>(sys::GetPid());
+  message.image = g_connection.image;
+  return message;
+}
+
+long SendHello(int fd, int memfd) {
+  Message message = Compose(MessageKind::kHello);
+  iovec part{&message, sizeof(message)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof(control);
+  cmsghdr* rights = CMSG_FIRSTHDR(&header);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof(int));
+  *reinterpret_cast<int*>(CMSG_DATA(rights)) = memfd;
+  return sys::Call(SYS_sendmsg, fd, sys::Word(&header), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+// The other end is ours or root's.
+bool TrustedPeer(int fd) {
+  struct ucred credentials {};
+  socklen_t size = sizeof(credentials);
+  if (sys::Failed(sys::Call(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, sys::Word(&credentials), sys::Word(&size)))) return false;
+  return credentials.uid == 0 || credentials.uid == static_cast<uid_t>(sys::Call(SYS_geteuid));
+}
+
+void Keep(int fd) {
+  g_connection.fd = MoveHigh(fd);
+  g_connection.inode = Inode(g_connection.fd);
+}
+
+void Drop() {
+  if (StillOurs()) sys::Close(g_connection.fd);
+  g_connection.fd = -1;
+}
+
+bool ConnectTo(const char* path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (sys::CopyText(address.sun_path, sizeof(address.sun_path), path) != sys::Length(path)) return false;
+  long fd = sys::Call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (sys::Failed(fd)) return false;
+  if (sys::Failed(sys::Call(SYS_connect, fd, sys::Word(&address), sizeof(address))) || !TrustedPeer(static_cast<int>(fd)) ||
+      sys::Failed(SendHello(static_cast<int>(fd), g_connection.memfd))) {
+    sys::Close(static_cast<int>(fd));
+    return false;
+  }
+  Keep(static_cast<int>(fd));
+  return true;
+}
+
+constinit char g_runtime_directory[108] = {};
+
+bool ConnectAnywhere() {
+  if (g_connection.path[0] != 0) return ConnectTo(g_connection.path);  // a variable names the only one wanted
+  sys::Text<108> path;
+  if (g_runtime_directory[0] != 0 && ConnectTo(path.Add(g_runtime_directory).Add("/leakhunt.sock").Get())) return true;
+  sys::Text<108> temporary;
+  temporary.Add("/tmp/leakhunt-").Add(static_cast<uint64_t>(sys::Call(SYS_geteuid))).Add("/collector.sock");
+  if (ConnectTo(temporary.Get())) return true;
+  return ConnectTo("/run/leakhunt/collector.sock");
+}
+
+// Reads one waiting message. False when the other end is gone.
+bool Receive(Settings* settings) {
+  Message message;
+  long bytes = sys::Call(SYS_recvfrom, g_connection.fd, sys::Word(&message), sizeof(message), MSG_DONTWAIT, 0, 0);
+  if (bytes == -11 /* EAGAIN */ || bytes == -4 /* EINTR */) return true;
+  if (bytes <= 0) return false;
+  if (bytes != sizeof(message) || message.magic != protocol::kMessageMagic) return false;
+  if (message.kind == static_cast<uint16_t>(MessageKind::kRefused)) {
+    message.text[sizeof(message.text) - 1] = 0;
+    sys::Log("the collector refused: ", message.text);
+    g_connection.wanted = false;
+    return false;
+  }
+  if (message.kind == static_cast<uint16_t>(MessageKind::kWelcome) && settings != nullptr) {
+    settings->received = true;
+    settings->fixed_interval = message.values[protocol::kWelcomeFixedInterval];
+    settings->budget_ppm = static_cast<uint32_t>(message.values[protocol::kWelcomeBudgetPpm]);
+    settings->track = static_cast<uint32_t>(message.values[protocol::kWelcomeTrack]);
+    settings->follow_children = message.values[protocol::kWelcomeChildren] != 0;
+  }
+  return true;
+}
+
+// Text of `path` with its last `cut` components replaced by `tail`.
+const char* Beside(sys::Text<512>* out, const char* path, int cut, const char* tail) {
+  uint64_t end = sys::Length(path);
+  for (; cut > 0; --cut) {
+    while (end > 0 && path[end - 1] != '/') --end;
+    if (end > 0) --end;
+  }
+  for (uint64_t i = 0; i < end; ++i) out->Put(path[i]);
+  return out->Add(tail).Get();
+}
+
+bool Executable(const char* path) { return !sys::Failed(sys::Call(SYS_faccessat, AT_FDCWD, sys::Word(path), 1 /* X_OK */)); }
+
+bool FindCollector(const char* library_path, sys::Text<512>* found) {
+  struct Place { int cut; const char* tail; };
+  // P/lib/libleakhunt.so -> P/bin; the build tree; the library's own folder; P/lib/TRIPLET/libleakhunt.so.
+  static constexpr Place kPlaces[] = {{2, "/bin/leakhunt-collect"}, {2, "/collector/leakhunt-collect"},
+                                      {1, "/leakhunt-collect"}, {3, "/bin/leakhunt-collect"}};
+  for (const Place& place : kPlaces) {
+    *found = sys::Text<512>();
+    if (Executable(Beside(found, library_path, place.cut, place.tail))) return true;
+  }
+  return false;
+}
+
+[[noreturn]] void ExecCollector(const char* path, int socket, const char* const* environment) {
+  sys::Call(SYS_setsid);
+  long null = sys::Open("/dev/null", O_RDWR);
+  for (int fd = 0; fd < 3 && !sys::Failed(null); ++fd) sys::Call(SYS_dup3, null, fd, 0);
+  if (socket != 3) {
+    sys::Call(SYS_dup3, socket, 3, 0);
+  } else {
+    sys::Call(SYS_fcntl, 3, F_SETFD, 0);
+  }
+  sys::Call(436 /* SYS_close_range */, 4, 0x7FFF'FFFF, 0);
+  struct KernelAction { uint64_t handler, flags, restorer, mask; } standard{};
+  for (int signal = 1; signal <= 64; ++signal) sys::Call(SYS_rt_sigaction, signal, sys::Word(&standard), 0, 8);
+  uint64_t none = 0;
+  sys::Call(SYS_rt_sigprocmask, SIG_SETMASK, sys::Word(&none), 0, 8);
+  const char* arguments[] = {path, "--client-fd", "3", nullptr};
+  const char* kept[512];
+  uint32_t n = 0;
+  for (; environment != nullptr && *environment != nullptr && n + 1 < 512; ++environment) {
+    if (!sys::StartsWith(*environment, "LD_PRELOAD=")) kept[n++] = *environment;
+  }
+  kept[n] = nullptr;
+  sys::Call(SYS_execve, sys::Word(path), sys::Word(arguments), sys::Word(kept));
+  sys::Call(SYS_exit_group, 127);
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+void SetOwnMemfd(int fd) {
+  g_connection.memfd = fd;
+  g_connection.memfd_inode = Inode(fd);
+}
+
+bool IsOwnDescriptor(int fd) { return fd >= 0 && (fd == g_connection.fd || fd == g_connection.memfd); }
+
+bool Connect(const char* preferred_path, int memfd, uint32_t image, uint32_t wait_ms, Settings* settings) {
+  SetOwnMemfd(memfd);
+  g_connection.image = image;
+  g_connection.wanted = true;
+  sys::CopyText(g_connection.path, sizeof(g_connection.path), preferred_path);
+  if (!ConnectAnywhere()) return false;
+  if (wait_ms == 0) return true;
+  pollfd wait{g_connection.fd, POLLIN, 0};
+  timespec limit{0, static_cast<long>(wait_ms) * 1'000'000};
+  if (sys::Call(SYS_ppoll, sys::Word(&wait), 1, sys::Word(&limit), 0, 0) > 0 && !Receive(settings)) Drop();
+  return Connected();
+}
+
+bool Spawn(const char* library_path, const char* const* environment, int memfd, uint32_t image) {
+  SetOwnMemfd(memfd);
+  g_connection.image = image;
+  g_connection.wanted = true;
+  sys::Text<512> collector;
+  if (!FindCollector(library_path, &collector)) {
+    sys::Log("no collector is running and none was found beside the library; recording waits for `leakhunt-collect`");
+    return false;
+  }
+  int pair[2];
+  if (sys::Failed(sys::Call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sys::Word(pair)))) return false;
+  bool sent = !sys::Failed(SendHello(pair[0], memfd));
+  // A child with no exit signal: the program's wait() does not see it. It leaves at once, so the collector belongs to init.
+  long child = sent ? sys::Call(SYS_clone, 0, 0, 0, 0, 0) : -1;
+  if (child == 0) {
+    if (sys::Call(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0) ExecCollector(collector.Get(), pair[1], environment);
+    sys::Call(SYS_exit_group, 0);
+  }
+  sys::Close(pair[1]);
+  if (child < 0) {
+    sys::Close(pair[0]);
+    return false;
+  }
+  int status;
+  while (sys::Call(SYS_wait4, child, sys::Word(&status), 0x8000'0000 /* __WCLONE */, 0) == -4 /* EINTR */) {
+  }
+  sys::Call(SYS_fcntl, pair[0], F_SETFL, O_NONBLOCK);
+  Keep(pair[0]);
+  return true;
+}
+
+bool Connected() { return g_connection.fd >= 0; }
+
+void KeepConnected(uint64_t now_ns) {
+  if (Connected()) {
+    if (!StillOurs()) {
+      g_connection.fd = -1;  // the program closed it; what has the number now is the program's
+    } else if (!Receive(nullptr)) {
+      Drop();
+    } else {
+      return;
+    }
+  }
+  if (!g_connection.wanted || now_ns - g_connection.last_attempt_ns < kReconnectNs) return;
+  g_connection.last_attempt_ns = now_ns;
+  if (Inode(g_connection.memfd) != g_connection.memfd_inode) {
+    g_connection.memfd = -1;
+    g_connection.wanted = false;
+    return;
+  }
+  ConnectAnywhere();
+}
+
+void Tell(MessageKind kind, uint64_t value0, uint64_t value1, const char* text) {
+  if (!StillOurs()) return;
+  Message message = Compose(kind);
+  message.values[0] = value0;
+  message.values[1] = value1;
+  sys::CopyText(message.text, sizeof(message.text), text);
+  sys::Call(SYS_sendto, g_connection.fd, sys::Word(&message), sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+}
+
+void ForgetConnection(int parent_memfd) {
+  Drop();
+  if (parent_memfd >= 0 && Inode(parent_memfd) == g_connection.memfd_inode) sys::Close(parent_memfd);
+  g_connection.memfd = -1;
+  g_connection.last_attempt_ns = 0;
+}
+
+void SetRuntimeDirectory(const char* const* environment) {
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    if (!sys::StartsWith(*environment, "XDG_RUNTIME_DIR=")) continue;
+    sys::CopyText(g_runtime_directory, sizeof(g_runtime_directory), *environment + 16);
+  }
+}
+
+}  // namespace leakhunt::transport

@@ -1,0 +1,46 @@
+// The guest's end of the socket: find a collector or start one, hand over the pages, stay in touch without waiting.
+//
+// Slow path and constructor only. No call blocks beyond the bounds said here; no signal is raised (MSG_NOSIGNAL). A
+// descriptor that the program closed behind our back is noticed by its inode before each use and given up.
+#pragma once
+
+#include <cstdint>
+
+#include "preload/protocol/handshake.h"
+
+namespace leakhunt::transport {
+
+struct Settings {  // of Welcome
+  bool received = false;
+  uint64_t fixed_interval = 0;
+  uint32_t budget_ppm = 0;
+  uint32_t track = 0;
+  bool follow_children = true;
+};
+
+// Tries the usual sockets in the contract's order. `wait_ms`: how long to wait for Welcome (0: do not).
+bool Connect(const char* preferred_path, int memfd, uint32_t image, uint32_t wait_ms, Settings* settings);
+
+// Starts a collector beside the program, with Hello and the memfd already in its socket. False when there is none to
+// start or the kernel refuses. Waits for nothing but the intermediate child (about a millisecond).
+bool Spawn(const char* library_path, const char* const* environment, int memfd, uint32_t image);
+
+bool Connected();
+
+// Once a tick: notices a lost collector, reconnects at most once a second, tells of growth.
+void KeepConnected(uint64_t now_ns);
+
+// One message, never blocking; text may be null.
+void Tell(protocol::MessageKind kind, uint64_t value0, uint64_t value1, const char* text);
+
+// In a forked child: closes the copies of its parent's descriptors and starts unconnected.
+void ForgetConnection(int parent_memfd);
+
+// True for the descriptors leakhunt keeps.
+bool IsOwnDescriptor(int fd);
+void SetOwnMemfd(int fd);
+
+// Copies $XDG_RUNTIME_DIR: programs that set their title overwrite the original.
+void SetRuntimeDirectory(const char* const* environment);
+
+}  // namespace leakhunt::transport

@@ -1,0 +1,108 @@
+#include "preload/transport/pages.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "preload/sys/atomic.h"
+#include "preload/sys/memory.h"
+#include "preload/sys/syscall.h"
+
+namespace leakhunt::transport {
+namespace {
+
+using protocol::kExtentBytes;
+using protocol::kPageBytes;
+
+constexpr uint32_t kHeaderPages = 2;
+constexpr int kAddSeals = 1033;                     // F_ADD_SEALS
+constexpr int kSealShrink = 2, kSealSeal = 1;
+constexpr unsigned kMemfdCloexec = 1, kMemfdAllowSealing = 2;
+
+// Growing a file past RLIMIT_FSIZE raises SIGXFSZ, which kills: look first.
+bool FileSizeAllowed(uint64_t bytes) {
+  rlimit limit{};
+  long result = sys::Call(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, sys::Word(&limit));
+  return !sys::Failed(result) && (limit.rlim_cur == RLIM_INFINITY || bytes <= limit.rlim_cur);
+}
+
+}  // namespace
+
+int MoveHigh(int fd) {
+  rlimit limit{};
+  sys::Call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, sys::Word(&limit));
+  // Under 1,024 even when the limit is higher: a descriptor of 500,000 makes every fork copy a table of that size.
+  uint64_t top = limit.rlim_cur < 1024 ? limit.rlim_cur : 1024;
+  if (top < 32) return fd;
+  long high = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, static_cast<long>(top) - 16);
+  if (sys::Failed(high)) return fd;
+  sys::Close(fd);
+  return static_cast<int>(high);
+}
+
+bool Pages::Create(uint32_t generation, uint64_t max_bytes) {
+  generation_ = generation;
+  uint64_t wanted = max_bytes / kExtentBytes;
+  max_extents_ = static_cast<uint32_t>(wanted < 2 ? 2 : wanted > protocol::kMaxExtents ? protocol::kMaxExtents : wanted);
+  base_ = static_cast<uint8_t**>(sys::MapPrivate(sizeof(uint8_t*) * protocol::kMaxExtents));
+  if (base_ == nullptr) return false;
+  long fd = sys::Call(SYS_memfd_create, sys::Word("leakhunt"), kMemfdCloexec | kMemfdAllowSealing);
+  if (sys::Failed(fd)) return false;
+  fd_ = MoveHigh(static_cast<int>(fd));
+  sys::Call(SYS_fcntl, fd_, kAddSeals, kSealShrink | kSealSeal);
+  if (!AddExtent()) return false;
+  auto* extent = reinterpret_cast<protocol::ExtentHeader*>(base_[0]);
+  extent->pages[0].word0 = protocol::PackDescriptor(protocol::AreaKind::kProcess, kHeaderPages);
+  next_page_ = 1 + kHeaderPages;
+  header_ = reinterpret_cast<protocol::ProcessHeader*>(base_[0] + kPageBytes);
+  header_->extents = 1;
+  return true;
+}
+
+bool Pages::AddExtent() {
+  if (extents_ >= max_extents_ || fd_ < 0) return false;
+  uint64_t bytes = (uint64_t{extents_} + 1) * kExtentBytes;
+  if (!FileSizeAllowed(bytes)) return false;
+  if (sys::Failed(sys::Call(SYS_ftruncate, fd_, static_cast<long>(bytes)))) return false;
+  long mapped = sys::Call(SYS_mmap, 0, kExtentBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_,
+                          static_cast<long>(bytes - kExtentBytes));
+  if (sys::Failed(mapped)) return false;
+  sys::Call(SYS_madvise, mapped, kExtentBytes, MADV_DONTDUMP);
+  base_[extents_] = reinterpret_cast<uint8_t*>(mapped);
+  auto* extent = reinterpret_cast<protocol::ExtentHeader*>(mapped);
+  extent->index = extents_;
+  sys::StoreRelease(&extent->magic, protocol::kExtentMagic);
+  next_page_ = 1;
+  sys::StoreRelease(&extents_, extents_ + 1);  // partner: At
+  if (header_ != nullptr) sys::StoreRelease(&header_->extents, extents_);  // partner: the collector's directory walk
+  return true;
+}
+
+Area Pages::Allocate(protocol::AreaKind kind, uint32_t pages, uint32_t owner) {
+  Area area;
+  if (!lock_.Acquire(generation_)) return area;
+  // What is left of an extent that cannot hold the area is given up; areas are small against an extent.
+  if (next_page_ + pages <= protocol::kPagesPerExtent || AddExtent()) {
+    uint32_t extent_index = extents_ - 1;
+    auto* extent = reinterpret_cast<protocol::ExtentHeader*>(base_[extent_index]);
+    area.start = base_[extent_index] + next_page_ * kPageBytes;
+    area.file_offset = extent_index * kExtentBytes + next_page_ * kPageBytes;
+    area.bytes = pages * static_cast<uint32_t>(kPageBytes);
+    protocol::PageDescriptor* descriptor = &extent->pages[next_page_ - 1];
+    descriptor->owner = owner;
+    sys::StoreRelease(&descriptor->word0, protocol::PackDescriptor(kind, pages));  // partner: the directory walk
+    next_page_ += pages;
+  }
+  lock_.Release();
+  return area;
+}
+
+uint64_t Pages::FileBytes() const { return uint64_t{sys::LoadAcquire(&extents_)} * kExtentBytes; }
+
+uint8_t* Pages::At(uint64_t file_offset) const {
+  uint64_t extent = file_offset / kExtentBytes;
+  if (extent >= sys::LoadAcquire(&extents_)) return nullptr;
+  return base_[extent] + file_offset % kExtentBytes;
+}
+
+}  // namespace leakhunt::transport

@@ -1,0 +1,55 @@
+// The shared pages as the guest owns them: one sealed memfd, grown by extents, handed out in areas.
+//
+// Slow path only. One writer process: a forked child makes its own (core/process.cc) and afterwards only reads its
+// parent's append-only areas. Nothing here blocks for long; every refusal is a null area, which callers turn into a
+// counted loss or a higher sampling interval.
+#pragma once
+
+#include <cstdint>
+
+#include "preload/protocol/layout.h"
+#include "preload/sys/spinlock.h"
+
+namespace leakhunt::transport {
+
+struct Area {
+  uint8_t* start = nullptr;
+  uint64_t file_offset = 0;
+  uint32_t bytes = 0;
+};
+
+class Pages {
+ public:
+  // Makes the memfd with its first extent and a zeroed ProcessHeader. `generation`: of the owning process, for the
+  // lock. `max_bytes`: bound of the whole file. False when the kernel refuses (no memfd, RLIMIT_FSIZE, no memory).
+  bool Create(uint32_t generation, uint64_t max_bytes);
+
+  // A zeroed area of 1..255 pages. Null `start` at the bound or on refusal.
+  Area Allocate(protocol::AreaKind kind, uint32_t pages, uint32_t owner);
+
+  protocol::ProcessHeader* Header() const { return header_; }
+  int Descriptor() const { return fd_; }
+  void ForgetDescriptor() { fd_ = -1; }
+  uint64_t FileBytes() const;
+
+  // Address of a file offset inside a mapped extent; null when outside.
+  uint8_t* At(uint64_t file_offset) const;
+
+ private:
+  bool AddExtent();
+
+  int fd_ = -1;
+  uint32_t generation_ = 0;
+  uint32_t max_extents_ = 0;
+  uint32_t extents_ = 0;       // complete ones; release-stored, read by At
+  uint32_t next_page_ = 0;     // in the last extent
+  uint8_t** base_ = nullptr;   // [kMaxExtents], private, touched as used
+  protocol::ProcessHeader* header_ = nullptr;
+  sys::SpinLock lock_;
+};
+
+// Moves `fd` to a high number (just under 1,024 or the soft limit), close-on-exec, and closes the original. Returns
+// the new number, or `fd` itself when no high one is free. The program's next open gets the number it would have had.
+int MoveHigh(int fd);
+
+}  // namespace leakhunt::transport

@@ -1,0 +1,59 @@
+#include "preload/unwind/dynamic_symbol.h"
+
+#include "preload/sys/text.h"
+
+namespace leakhunt::unwind {
+namespace {
+
+struct DynamicTables {
+  const ElfW(Sym) * symbols = nullptr;
+  const char* strings = nullptr;
+  const uint32_t* gnu_hash = nullptr;
+};
+
+// glibc relocates these pointers in place, musl and the vDSO do not.
+template <typename T>
+const T* Relocated(uint64_t bias, uint64_t pointer) {
+  return reinterpret_cast<const T*>(pointer < bias ? pointer + bias : pointer);
+}
+
+DynamicTables Tables(uint64_t bias, const ElfW(Dyn) * dynamic) {
+  DynamicTables tables;
+  for (; dynamic->d_tag != DT_NULL; ++dynamic) {
+    if (dynamic->d_tag == DT_SYMTAB) tables.symbols = Relocated<ElfW(Sym)>(bias, dynamic->d_un.d_ptr);
+    if (dynamic->d_tag == DT_STRTAB) tables.strings = Relocated<char>(bias, dynamic->d_un.d_ptr);
+    if (dynamic->d_tag == DT_GNU_HASH) tables.gnu_hash = Relocated<uint32_t>(bias, dynamic->d_un.d_ptr);
+  }
+  return tables;
+}
+
+uint32_t GnuHash(const char* name) {
+  uint32_t hash = 5381;
+  for (; *name != 0; ++name) hash = hash * 33 + static_cast<unsigned char>(*name);
+  return hash;
+}
+
+}  // namespace
+
+uint64_t FindDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic, const char* name) {
+  DynamicTables tables = Tables(bias, dynamic);
+  if (tables.symbols == nullptr || tables.strings == nullptr || tables.gnu_hash == nullptr) return 0;
+  uint32_t bucket_count = tables.gnu_hash[0], first = tables.gnu_hash[1], bloom_words = tables.gnu_hash[2];
+  if (bucket_count == 0) return 0;
+  const uint32_t* buckets = tables.gnu_hash + 4 + bloom_words * (sizeof(ElfW(Addr)) / 4);
+  const uint32_t* chains = buckets + bucket_count;
+  uint32_t hash = GnuHash(name);
+  uint32_t index = buckets[hash % bucket_count];
+  if (index < first) return 0;
+  for (;; ++index) {
+    uint32_t seen = chains[index - first];
+    const ElfW(Sym) & symbol = tables.symbols[index];
+    if ((seen | 1) == (hash | 1) && symbol.st_shndx != SHN_UNDEF && (symbol.st_info & 15) == STT_FUNC &&
+        sys::Equal(tables.strings + symbol.st_name, name)) {
+      return bias + symbol.st_value;
+    }
+    if (seen & 1) return 0;
+  }
+}
+
+}  // namespace leakhunt::unwind

@@ -1,0 +1,174 @@
+#include "preload/unwind/loaded_object.h"
+
+#include <fcntl.h>
+
+#include "preload/sys/atomic.h"
+#include "preload/sys/memory.h"
+#include "preload/sys/syscall.h"
+#include "preload/sys/text.h"
+#include "preload/unwind/dynamic_symbol.h"
+#include "preload/unwind/memory_maps.h"
+
+namespace leakhunt::unwind {
+namespace {
+
+// struct dl_find_object of glibc's ABI on 64-bit machines.
+struct FoundObject {
+  uint64_t flags;
+  void* start;
+  void* end;
+  link_map* map;
+  void* eh_frame;
+  uint64_t reserved[7];
+};
+using FindObjectFunction = int (*)(void* address, FoundObject* result);
+
+constexpr uint32_t kMaxInitial = 512;
+
+constinit FindObjectFunction g_find_object = nullptr;
+constinit LoadedObject g_vdso{};
+constinit LoadedObject* g_initial = nullptr;  // all objects at Initialize; only kept without g_find_object
+constinit uint32_t g_initial_count = 0;
+constinit char g_executable[4096] = {};       // /proc/self/exe: the loader calls the main program ""
+
+const char* ExecutablePath() {
+  if (sys::LoadAcquire(&g_executable[0]) == 0) {
+    char path[sizeof(g_executable)];
+    long bytes = sys::Call(SYS_readlinkat, AT_FDCWD, sys::Word("/proc/self/exe"), sys::Word(path), sizeof(path) - 1);
+    if (sys::Failed(bytes) || bytes <= 0) return "";
+    for (long i = bytes; i-- > 0;) sys::StoreRelease(&g_executable[i], path[i]);  // first character last
+  }
+  return g_executable;
+}
+
+bool IsVdsoName(const char* name) { return sys::StartsWith(name, "linux-vdso") || sys::StartsWith(name, "linux-gate"); }
+
+// Loader names to paths: "" is the main program.
+const char* PathOf(const char* name) {
+  if (name == nullptr || *name == 0) return ExecutablePath();
+  return IsVdsoName(name) ? "[vdso]" : name;
+}
+
+// Program headers through the ELF header where the object's first page is mapped.
+void ReadHeaders(LoadedObject* object) {
+  const auto* elf = reinterpret_cast<const ElfW(Ehdr)*>(object->start);
+  if (__builtin_memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_phentsize != sizeof(ElfW(Phdr))) return;
+  if (elf->e_phoff + elf->e_phnum * sizeof(ElfW(Phdr)) > 4096) return;
+  object->headers = reinterpret_cast<const ElfW(Phdr)*>(object->start + elf->e_phoff);
+  object->header_count = elf->e_phnum;
+}
+
+LoadedObject FromLoader(const dl_phdr_info& info) {
+  LoadedObject object;
+  object.bias = info.dlpi_addr;
+  object.headers = info.dlpi_phdr;
+  object.header_count = info.dlpi_phnum;
+  object.start = ~uint64_t{0};
+  for (uint32_t i = 0; i < object.header_count; ++i) {
+    const ElfW(Phdr)& header = object.headers[i];
+    if (header.p_type != PT_LOAD) continue;
+    uint64_t start = (object.bias + header.p_vaddr) & ~uint64_t{4095};
+    uint64_t end = (object.bias + header.p_vaddr + header.p_memsz + 4095) & ~uint64_t{4095};
+    if (start < object.start) object.start = start;
+    if (end > object.end) object.end = end;
+  }
+  object.path = PathOf(info.dlpi_name);
+  object.identity = reinterpret_cast<uint64_t>(info.dlpi_phdr);
+  return object;
+}
+
+int Remember(dl_phdr_info* info, size_t, void* is_first) {
+  LoadedObject object = FromLoader(*info);
+  if (object.start >= object.end) return 0;
+  bool* first = static_cast<bool*>(is_first);
+  if (*first) object.path = ExecutablePath();  // musl names the main program by argv[0]
+  *first = false;
+  if (info->dlpi_name != nullptr && IsVdsoName(info->dlpi_name)) g_vdso = object;
+  for (uint32_t i = 0; i < object.header_count && g_find_object == nullptr; ++i) {
+    if (object.headers[i].p_type != PT_DYNAMIC) continue;
+    const auto* dynamic = reinterpret_cast<const ElfW(Dyn)*>(object.bias + object.headers[i].p_vaddr);
+    uint64_t found = FindDynamicFunction(object.bias, dynamic, "_dl_find_object");
+    g_find_object = reinterpret_cast<FindObjectFunction>(found);
+  }
+  if (g_initial != nullptr && g_initial_count < kMaxInitial) g_initial[g_initial_count++] = object;
+  return 0;
+}
+
+bool AskLoader(uint64_t pc, LoadedObject* object) {
+  FoundObject found;
+  if (g_find_object(reinterpret_cast<void*>(pc), &found) != 0) return false;
+  object->start = reinterpret_cast<uint64_t>(found.start);
+  object->end = reinterpret_cast<uint64_t>(found.end);
+  object->bias = found.map->l_addr;
+  object->eh_frame_header = reinterpret_cast<uint64_t>(found.eh_frame);
+  object->identity = reinterpret_cast<uint64_t>(found.map) ^ object->eh_frame_header << 1;
+  object->path = PathOf(found.map->l_name);
+  ReadHeaders(object);
+  return true;
+}
+
+// An object the loader told us nothing about: its first mapping, from the kernel.
+bool AskKernel(uint64_t pc, LoadedObject* object) {
+  Mapping at, first;
+  if (!FindMapping(pc, &at) || at.inode == 0 || !at.executable) return false;
+  MapsReader reader;
+  while (reader.Next(&first) && first.start <= pc) {
+    if (first.inode != at.inode || first.offset != 0 || !first.readable) continue;
+    LoadedObject candidate;
+    candidate.start = first.start;
+    candidate.end = at.end;
+    ReadHeaders(&candidate);
+    if (candidate.headers == nullptr) continue;
+    dl_phdr_info info{};
+    info.dlpi_phdr = candidate.headers;
+    info.dlpi_phnum = static_cast<ElfW(Half)>(candidate.header_count);
+    info.dlpi_name = "?";
+    uint64_t lowest = FromLoader(info).start;  // with bias 0: the lowest virtual address
+    info.dlpi_addr = candidate.start - lowest;
+    *object = FromLoader(info);
+    if (pc < object->start || pc >= object->end) continue;
+    object->identity = at.inode << 16 ^ at.device;
+    uint64_t length = sys::Length(first.path);
+    char* path = static_cast<char*>(sys::Carve(length + 1));
+    if (path != nullptr) sys::Copy(path, first.path, length);
+    object->path = path != nullptr ? path : "";
+    return true;
+  }
+  return false;
+}
+
+bool Covers(const LoadedObject& object, uint64_t pc) { return pc >= object.start && pc < object.end; }
+
+}  // namespace
+
+void InitializeLoadedObjects() {
+  bool first = true;
+  dl_iterate_phdr(Remember, &first);
+  if (g_find_object != nullptr || g_initial != nullptr) return;
+  g_initial = static_cast<LoadedObject*>(sys::MapPrivate(kMaxInitial * sizeof(LoadedObject)));
+  first = true;
+  dl_iterate_phdr(Remember, &first);
+}
+
+bool FindLoadedObject(uint64_t pc, LoadedObject* object) {
+  *object = LoadedObject{};
+  if (Covers(g_vdso, pc)) return *object = g_vdso, true;
+  if (g_find_object != nullptr) return AskLoader(pc, object);
+  for (uint32_t i = 0; i < g_initial_count; ++i) {
+    if (Covers(g_initial[i], pc)) return *object = g_initial[i], true;
+  }
+  return AskKernel(pc, object);
+}
+
+bool StillLoaded(uint64_t start, uint64_t identity) {
+  LoadedObject object;
+  if (Covers(g_vdso, start)) return true;
+  for (uint32_t i = 0; i < g_initial_count; ++i) {
+    if (g_initial[i].start == start) return true;  // loaded with the program: never unloaded (musl unloads nothing)
+  }
+  return FindLoadedObject(start, &object) && object.identity == identity;
+}
+
+bool LoaderAnswersLockFree() { return g_find_object != nullptr; }
+
+}  // namespace leakhunt::unwind

@@ -1,0 +1,35 @@
+// Which loaded object covers a pc: asked of the loader, without its lock.
+//
+// With glibc 2.35 and later `_dl_find_object` answers (lock-free). Elsewhere (musl, older glibc) the objects that were
+// there at Initialize are known from dl_iterate_phdr, and later ones are found in /proc/self/maps: slow, but neither the
+// loader's lock nor the heap is touched, so it may happen in handlers and forked children.
+#pragma once
+
+#include <link.h>
+
+#include <cstdint>
+
+namespace leakhunt::unwind {
+
+struct LoadedObject {
+  uint64_t start = 0, end = 0, bias = 0;
+  const ElfW(Phdr) * headers = nullptr;  // null = not found in memory; `eh_frame_header` may still be known
+  uint32_t header_count = 0;
+  uint64_t eh_frame_header = 0;          // hint; 0 = look in `headers`
+  uint64_t identity = 0;                 // differs between two objects that follow each other at one address
+  const char* path = nullptr;            // valid until unloaded; never null when found
+};
+
+// Finds the loader's interfaces and remembers the objects loaded now. Takes the loader's lock (dl_iterate_phdr).
+void InitializeLoadedObjects();
+
+// False: `pc` is in no object (code of a JIT, for one).
+[[nodiscard]] bool FindLoadedObject(uint64_t pc, LoadedObject* object);
+
+// Is the object that once started at `start` with this identity still there?
+[[nodiscard]] bool StillLoaded(uint64_t start, uint64_t identity);
+
+// True when this libc answers without a lock and always up to date.
+bool LoaderAnswersLockFree();
+
+}  // namespace leakhunt::unwind

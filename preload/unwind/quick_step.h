@@ -1,0 +1,78 @@
+// The quick step: three registers, one word of rule, no call. Header-only: it is the inside of two loops.
+#pragma once
+
+#include <cstdint>
+
+#include "preload/unwind/frame_step.h"
+#include "preload/unwind/packed_rule.h"
+
+namespace leakhunt::unwind {
+
+inline constexpr uint64_t kExactPc = uint64_t{1} << 63;  // protocol::kFrameExactPc
+
+// The registers that lead from frame to frame nearly everywhere.
+struct Cursor {
+  uint64_t pc, sp, rbp;
+  uint64_t exact;       // 1 = pc is exact, 0 = a return address
+  uint64_t saved_slot;  // of the last step: where the caller's rbp was read; 0 = it was still in the register
+  uint64_t low, high;   // memory that may be read
+  const RuleEntry* at = nullptr;       // the entry of the last step; null = that step was not a quick one
+  const RuleEntry* hint = &kNoEntry;   // the entry this step probably wants
+
+  uint64_t Word() const { return pc | exact << 63; }
+};
+
+enum class Quick : uint8_t { kStepped, kBottom, kBadFrame, kGeneral };
+
+// kGeneral: the rule is not a simple one; `cursor` is unchanged and StepFrame has to take over.
+[[gnu::always_inline]] inline Quick QuickStep(const RuleTable& table, Cursor* cursor) {
+  uint64_t rule = 0, lookup = cursor->pc - 1 + cursor->exact;
+  const RuleEntry* entry = cursor->hint;
+  if (!Holds(entry, RuleKey(table, lookup), &rule)) {
+    entry = FindRuleAfter(table, cursor->at, lookup, &rule);
+    if (__builtin_expect(entry == nullptr, 0)) return Quick::kGeneral;
+  }
+  if (__builtin_expect(rule & kRuleNotSimple, 0)) return Quick::kGeneral;
+  cursor->at = entry;
+  cursor->hint = sys::LoadRelaxed(&entry->next);
+  uint64_t cfa = (rule & kRuleFramePointer ? cursor->rbp : cursor->sp) + CfaOffset(rule);
+  // sp < cfa <= high
+  if (__builtin_expect((cfa - cursor->sp - 1 >= cursor->high - cursor->sp) | (cfa & 7), 0)) return Quick::kBadFrame;
+  uint64_t distance = SavedDistance(rule, 0);
+  uint64_t slot = cfa - distance;
+  if (__builtin_expect(slot < cursor->low, 0)) return Quick::kBadFrame;
+  uint64_t saved = *reinterpret_cast<const uint64_t*>(slot);
+  cursor->saved_slot = distance == 8 ? 0 : slot;
+  cursor->rbp = distance == 8 ? cursor->rbp : saved;
+  cursor->pc = *reinterpret_cast<const uint64_t*>(cfa - 8);
+  cursor->sp = cfa;
+  cursor->exact = 0;
+  if (__builtin_expect(cursor->pc - kLowestPc >= kPcLimit - kLowestPc, 0)) {
+    return cursor->pc < kLowestPc ? Quick::kBottom : Quick::kBadFrame;
+  }
+  return Quick::kStepped;
+}
+
+// How a general step from a cursor went.
+struct GeneralStep {
+  Step step;
+  bool by_frame_pointer;
+  bool switched_stack;
+};
+
+// One step by StepFrame, from and to a cursor. With kNeedsRegister the walk has to be made again with all registers.
+GeneralStep StepGeneral(const RuleTable& table, Cursor* cursor);
+
+// The walk with all registers, from `start`.
+WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames);
+
+// Counts the end of a walk and gives it its public name.
+StopReason StopOf(Step step);
+
+// A cursor at `start`. False: sp is outside `limits`.
+inline bool StartAt(const Registers& start, const StackLimits& limits, Cursor* cursor) {
+  *cursor = {start.pc & ~kExactPc, start.sp, start.rbp, start.pc >> 63, 0, start.sp, limits.high};
+  return start.sp >= limits.low && start.sp < limits.high && (start.sp & 7) == 0;
+}
+
+}  // namespace leakhunt::unwind

@@ -1,0 +1,72 @@
+// The process-wide cache pc -> rule. Readers and writers are any threads and signal handlers; there is no lock.
+//
+// An entry is two words, {key ^ spread(rule), rule}: a reader that sees halves of two writes sees a key that does not
+// match, and misses. The epoch of the module map is part of the key, so rules of unloaded objects are never found. A
+// table that evicts too much is replaced by one four times as large; the old one stays readable (a walk may be in it).
+//
+// An entry also names the entry that was wanted next last time: nearly always the same caller. The hint is verified by
+// the key like any other find, so it may be wrong or stale; it takes the return address out of the chain of loads that
+// a walk waits for (7 ns a frame without, 4 with).
+#pragma once
+
+#include <cstdint>
+
+#include "preload/sys/atomic.h"
+
+namespace leakhunt::unwind {
+
+struct RuleEntry {
+  uint64_t check, rule;
+  const RuleEntry* next;  // hint; the entry itself when there is none yet, null in an unused entry
+  uint64_t reserved;
+};
+static_assert(sizeof(RuleEntry) == 32);
+
+struct RuleLine {
+  RuleEntry ways[2];
+};
+static_assert(sizeof(RuleLine) == 64);
+
+// What a walk holds on to: the table as it was when the walk began.
+struct RuleTable {
+  char* lines;         // null = no memory for a table
+  uint64_t line_mask;  // of a byte offset
+  uint64_t epoch_tag;
+};
+
+// `lookup` is the address whose row applies: return address - 1, or an exact pc.
+inline uint64_t RuleKey(const RuleTable& table, uint64_t lookup) { return lookup ^ table.epoch_tag; }
+inline uint64_t RuleCheck(uint64_t key, uint64_t rule) { return key ^ rule * 0x9E37'79B9'7F4A'7C15; }
+
+inline uint64_t RuleLineOffset(const RuleTable& table, uint64_t lookup) {
+  return (lookup << 6 ^ lookup >> 6) & table.line_mask;
+}
+
+// Does the entry hold the rule of `key`? Sets `rule` to what it holds either way.
+inline bool Holds(const RuleEntry* entry, uint64_t key, uint64_t* rule) {
+  *rule = sys::LoadRelaxed(&entry->rule);
+  return sys::LoadRelaxed(&entry->check) == RuleCheck(key, *rule);
+}
+
+// The entry of `lookup`: one of two in its line or in the neighbour line. Null = not cached.
+const RuleEntry* FindRule(const RuleTable& table, uint64_t lookup, uint64_t* rule);
+
+// As FindRule, for a walk that came from `before` (may be null) and whose hint was wrong: may correct the hint.
+const RuleEntry* FindRuleAfter(const RuleTable& table, const RuleEntry* before, uint64_t lookup, uint64_t* rule);
+
+// An entry that holds nothing: where the first hint of a walk points.
+extern const RuleEntry kNoEntry;
+
+// The table to use for one walk at `epoch`.
+RuleTable CurrentRuleTable(uint32_t epoch);
+
+// Enters a rule; may evict another, may grow the table for later walks.
+void InsertRule(const RuleTable& table, uint64_t lookup, uint64_t rule);
+
+// Makes the first table. False: memory refused; walks go on without a cache.
+bool InitializeRuleCache();
+
+// Empties the table in use (its entries belong to an older epoch).
+void DropRules();
+
+}  // namespace leakhunt::unwind

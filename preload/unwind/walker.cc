@@ -1,0 +1,132 @@
+// The walk: quick steps, general steps where those do not do, and once more with all registers where that does not do.
+#include "preload/unwind/unwinder.h"
+
+#include "preload/sys/atomic.h"
+#include "preload/unwind/loaded_object.h"
+#include "preload/unwind/module_map.h"
+#include "preload/unwind/quick_step.h"
+
+namespace leakhunt::unwind {
+namespace {
+
+constexpr uint32_t kMaxOwnFrames = 32;
+
+constinit WalkCounters g_counters{};
+constinit uint64_t g_own_start = 0, g_own_end = 0;
+
+Frame FrameOf(const Registers& from, const StackLimits& limits) {
+  Frame frame;
+  frame.exact_pc = from.pc >> 63;
+  frame.limits = {from.sp, limits.high};
+  const uint64_t saved[] = {from.rbx, from.rbp, from.sp, from.r12, from.r13, from.r14, from.r15, from.pc & ~kExactPc};
+  constexpr uint8_t kNumbers[] = {3, 6, 7, 12, 13, 14, 15, 16};
+  for (int i = 0; i < 8; ++i) frame.state.Set(kNumbers[i], saved[i]);
+  return frame;
+}
+
+// All registers at `start`, found by walking there from here through our own frames, whose prologues saved them.
+[[gnu::noinline]] bool FindRegistersOf(const RuleTable& table, const Registers& start, const StackLimits& limits,
+                                       Frame* frame) {
+  Registers here;
+  CaptureHere(&here);
+  if (here.sp < limits.low || here.sp >= start.sp) return false;
+  *frame = FrameOf(here, limits);
+  for (uint32_t i = 0; i < kMaxOwnFrames && frame->sp() < start.sp; ++i) {
+    if (StepFrame(table, frame) != Step::kStepped) return false;
+  }
+  return frame->sp() == start.sp && frame->pc() == (start.pc & ~kExactPc);
+}
+
+}  // namespace
+
+StopReason StopOf(Step step) {
+  switch (step) {
+    case Step::kBottom: return StopReason::kBottom;
+    case Step::kNoRule: return StopReason::kNoRule;
+    case Step::kBadFrame: sys::AddRelaxed(&g_counters.bad_frames, uint64_t{1}); return StopReason::kBadFrame;
+    default: sys::AddRelaxed(&g_counters.unsupported, uint64_t{1}); return StopReason::kUnsupported;
+  }
+}
+
+[[gnu::noinline]] GeneralStep StepGeneral(const RuleTable& table, Cursor* cursor) {
+  Frame frame;
+  frame.state.Set(X86_64::kReturn, cursor->pc);
+  frame.state.Set(X86_64::kStackPointer, cursor->sp);
+  frame.state.Set(X86_64::kFramePointer, cursor->rbp);
+  frame.exact_pc = cursor->exact;
+  frame.limits = {cursor->low, cursor->high};
+  Step step = StepFrame(table, &frame);
+  if (step == Step::kStepped) {
+    uint64_t rbp = frame.state.Knows(X86_64::kFramePointer) ? frame.state.value[X86_64::kFramePointer] : 0;
+    *cursor = {frame.pc(), frame.sp(), rbp, frame.exact_pc, 0, frame.limits.low, frame.limits.high};
+    if (frame.by_frame_pointer) {
+      sys::AddRelaxed(&g_counters.frame_pointer_steps, uint64_t{1});
+      cursor->saved_slot = frame.sp() - 16;
+    }
+  }
+  return {step, frame.by_frame_pointer, frame.switched_stack};
+}
+
+[[gnu::noinline]] WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limits, uint64_t* pcs,
+                                                  uint32_t max_frames) {
+  sys::AddRelaxed(&g_counters.general_walks, uint64_t{1});
+  RuleTable table = CurrentRuleTable(Epoch());
+  Frame frame;
+  if (!FindRegistersOf(table, start, limits, &frame)) frame = FrameOf(start, limits);
+  frame.limits.low = start.sp;
+  for (uint32_t n = 0;;) {
+    pcs[n++] = frame.pc() | uint64_t{frame.exact_pc} << 63;
+    Step step = StepFrame(table, &frame);
+    if (step != Step::kStepped) return {n, StopOf(step)};
+    if (n == max_frames) return {n, StopReason::kDepth};
+  }
+}
+
+WalkResult Walk(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames) {
+  Cursor cursor;
+  if (max_frames == 0) return {0, StopReason::kDepth};
+  if (!StartAt(start, limits, &cursor)) return pcs[0] = start.pc, WalkResult{1, StopOf(Step::kBadFrame)};
+  RuleTable table = CurrentRuleTable(Epoch());
+  for (uint32_t n = 0;;) {
+    pcs[n++] = cursor.Word();
+    Quick quick = QuickStep(table, &cursor);
+    if (__builtin_expect(quick != Quick::kStepped, 0)) {
+      if (quick == Quick::kBottom) return {n, StopReason::kBottom};
+      if (quick == Quick::kBadFrame) return {n, StopOf(Step::kBadFrame)};
+      Step step = StepGeneral(table, &cursor).step;
+      if (step == Step::kNeedsRegister) return WalkWithAllRegisters(start, limits, pcs, max_frames);
+      if (step != Step::kStepped) return {n, StopOf(step)};
+    }
+    if (n == max_frames) return {n, StopReason::kDepth};
+  }
+}
+
+bool CaptureOutside(const StackLimits& limits, Registers* registers) {
+  Registers here;
+  CaptureHere(&here);
+  if (here.sp < limits.low || here.sp >= limits.high) return false;
+  RuleTable table = CurrentRuleTable(Epoch());
+  Frame frame = FrameOf(here, limits);
+  for (uint32_t i = 0; i < kMaxOwnFrames && frame.lookup() - g_own_start < g_own_end - g_own_start; ++i) {
+    if (StepFrame(table, &frame) != Step::kStepped) return false;
+  }
+  if (frame.lookup() - g_own_start < g_own_end - g_own_start) return false;
+  const uint64_t* value = frame.state.value;
+  *registers = {frame.pc() | uint64_t{frame.exact_pc} << 63, frame.sp(), value[6], value[3], value[12], value[13],
+                value[14], value[15]};
+  return true;
+}
+
+WalkCounters Counters() {
+  return {sys::LoadRelaxed(&g_counters.general_walks), sys::LoadRelaxed(&g_counters.frame_pointer_steps),
+          sys::LoadRelaxed(&g_counters.unsupported), sys::LoadRelaxed(&g_counters.bad_frames)};
+}
+
+void Initialize() {
+  InitializeModules();
+  InitializeRuleCache();
+  LoadedObject own;
+  if (FindLoadedObject(reinterpret_cast<uint64_t>(&Initialize), &own)) g_own_start = own.start, g_own_end = own.end;
+}
+
+}  // namespace leakhunt::unwind
