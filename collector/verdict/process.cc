@@ -1,0 +1,266 @@
+#include "collector/verdict/process.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "collector/verdict/phrase.h"
+#include "collector/verdict/trend.h"
+
+namespace leakhunt::verdict {
+
+namespace {
+
+using snapshot::Estimate;
+using snapshot::VitalsPoint;
+
+constexpr double kSignificant = 0.025;
+constexpr double kStartupShare = 0.1;         // of the watch: not a trend yet
+constexpr double kRssMatters = 256.0 * 1024;  // growth of RSS below this is noise of the allocator
+constexpr double kRssMattersShare = 0.01;
+constexpr int64_t kShortestWatchMs = 20'000;
+
+double Rss(const VitalsPoint& v) { return static_cast<double>(v.rss_bytes); }
+double LiveHeap(const VitalsPoint& v) { return static_cast<double>(v.heap_live_bytes); }
+double Slack(const VitalsPoint& v) { return static_cast<double>(v.allocator_slack_bytes); }
+double Mappings(const VitalsPoint& v) { return static_cast<double>(v.mmap_bytes); }
+double Stacks(const VitalsPoint& v) { return static_cast<double>(v.stack_bytes); }
+double Files(const VitalsPoint& v) { return static_cast<double>(v.file_bytes); }
+double PageTables(const VitalsPoint& v) { return static_cast<double>(v.page_table_bytes); }
+double Own(const VitalsPoint& v) { return static_cast<double>(v.leakhunt_bytes); }
+double Handles(const VitalsPoint& v) { return static_cast<double>(v.open_handles); }
+double Threads(const VitalsPoint& v) { return static_cast<double>(v.threads); }
+// Page tables are the kernel's and not in RSS; they are listed beside it and left out of the sum.
+double Other(const VitalsPoint& v) {
+  return Rss(v) - LiveHeap(v) - Slack(v) - Mappings(v) - Stacks(v) - Files(v) - Own(v);
+}
+
+using Field = double (*)(const VitalsPoint&);
+struct PartField {
+  const char* name;
+  Field field;
+  GrowthClass growth;
+};
+constexpr PartField kParts[] = {
+    {"live heap", LiveHeap, GrowthClass::kHeap},        {"allocator slack", Slack, GrowthClass::kFragmentation},
+    {"mappings", Mappings, GrowthClass::kMapping},      {"stacks", Stacks, GrowthClass::kThread},
+    {"files", Files, GrowthClass::kFileCache},          {"page tables", PageTables, GrowthClass::kNotOurs},
+    {"leakhunt", Own, GrowthClass::kNotOurs},           {"other", Other, GrowthClass::kNotOurs},
+};
+
+class ProcessJudge {
+ public:
+  ProcessJudge(const std::vector<VitalsPoint>& vitals, const struct snapshot::Limits& limits,
+               const std::vector<JudgedSite>& sites)
+      : vitals_(vitals), limits_(limits), sites_(sites) {
+    auto time = [&](size_t i) { return static_cast<double>(vitals[i].time_ms); };
+    std::vector<size_t> thin = Thin(vitals.size(), time);
+    double begin = vitals.empty() ? 0 : time(0) + kStartupShare * (time(vitals.size() - 1) - time(0));
+    for (size_t i : thin) {
+      if (time(i) >= begin) kept_.push_back(i);
+    }
+    if (kept_.size() < 3) kept_ = thin;
+  }
+
+  ProcessVerdict Run() {
+    SumSites();
+    if (!vitals_.empty()) {
+      rss_ = TrendOf(Rss);
+      handles_ = TrendOf(Handles);
+      threads_ = TrendOf(Threads);
+      out_.handles_per_s = RateOf(handles_);
+      MeasureParts();
+    }
+    Decide();
+    out_.limit = FirstLimit();
+    out_.text = Sentence();
+    return out_;
+  }
+
+ private:
+  Trend TrendOf(Field field) const {
+    Series series;
+    for (size_t i : kept_) {
+      double x = static_cast<double>(vitals_[i].time_ms - vitals_.front().time_ms);
+      if (!series.x.empty() && x <= series.x.back()) continue;
+      series.x.push_back(x);
+      series.y.push_back(field(vitals_[i]));
+    }
+    return FindTrend(series);
+  }
+
+  static Estimate RateOf(const Trend& trend) {
+    return {trend.slope.value * 1000, trend.slope.low * 1000, trend.slope.high * 1000};
+  }
+
+  double SpanS() const {
+    return vitals_.size() < 2 ? 0 : static_cast<double>(vitals_.back().time_ms - vitals_.front().time_ms) / 1000;
+  }
+
+  bool Grows(const Trend& trend, double least) const {
+    return trend.p < kSignificant && trend.slope.low > 0 && trend.slope.value * 1000 * SpanS() >= least;
+  }
+
+  void SumSites() {
+    double low2[2] = {0, 0}, high2[2] = {0, 0};
+    for (const JudgedSite& site : sites_) {
+      if (site.verdict.verdict != Verdict::kLeaking && site.verdict.verdict != Verdict::kOnset) continue;
+      ++out_.leaking_sites;
+      out_.confidence = std::max(out_.confidence, site.verdict.confidence);
+      const Estimate& rate = site.verdict.rate_per_s;
+      size_t which = site.handles ? 1 : 0;
+      ++count_[which];
+      leak_[which].value += rate.value;
+      low2[which] += std::pow(rate.value - rate.low, 2);
+      high2[which] += std::pow(rate.high - rate.value, 2);
+      if (!site.handles) by_kind_[static_cast<size_t>(site.kind)] += rate.value;
+    }
+    for (size_t which : {0u, 1u}) {
+      leak_[which].low = std::max(0.0, leak_[which].value - std::sqrt(low2[which]));
+      leak_[which].high = leak_[which].value + std::sqrt(high2[which]);
+    }
+  }
+
+  void MeasureParts() {
+    for (const PartField& part : kParts) {
+      out_.parts.push_back({part.name, part.field(vitals_.back()), RateOf(TrendOf(part.field))});
+    }
+  }
+
+  bool RssGrows() const {
+    if (vitals_.size() < 6 || SpanS() * 1000 < kShortestWatchMs) return false;
+    return Grows(rss_, std::max(kRssMatters, kRssMattersShare * Rss(vitals_.back())));
+  }
+
+  GrowthClass LeakClass() const {
+    if (count_[0] == 0) return GrowthClass::kHandle;
+    size_t largest = 0;
+    for (size_t k = 1; k < 3; ++k) {
+      if (by_kind_[k] > by_kind_[largest]) largest = k;
+    }
+    constexpr GrowthClass kByKind[] = {GrowthClass::kHeap, GrowthClass::kMapping, GrowthClass::kThread};
+    return kByKind[largest];
+  }
+
+  // Which part of RSS takes most of its growth.
+  GrowthClass LargestPart() const {
+    double most = 0;
+    GrowthClass found = GrowthClass::kNotOurs;
+    for (size_t i = 0; i < out_.parts.size(); ++i) {
+      if (out_.parts[i].rate_per_s.value <= most) continue;
+      most = out_.parts[i].rate_per_s.value;
+      found = kParts[i].growth;
+    }
+    if (found == GrowthClass::kThread || (found == GrowthClass::kMapping && Grows(threads_, 4))) return GrowthClass::kThread;
+    return found;
+  }
+
+  void Decide() {
+    out_.rate_per_s = count_[0] > 0 ? leak_[0] : RateOf(rss_);
+    if (count_[1] > 0 && leak_[1].value > out_.handles_per_s.value) out_.handles_per_s = leak_[1];
+    if (out_.leaking_sites > 0) {
+      bool all_onset = std::all_of(sites_.begin(), sites_.end(),
+                                   [](const JudgedSite& s) { return s.verdict.verdict != Verdict::kLeaking; });
+      out_.verdict = all_onset ? Verdict::kOnset : Verdict::kLeaking;
+      out_.growth = LeakClass();
+      return;
+    }
+    if (vitals_.size() < 6 || SpanS() * 1000 < kShortestWatchMs) return;
+    if (RssGrows()) {
+      out_.verdict = Verdict::kGrowingUnproven;
+      out_.growth = LargestPart();
+      out_.confidence = 1 - rss_.p;
+      return;
+    }
+    bool handles = Grows(handles_, 8);
+    out_.verdict = handles ? Verdict::kGrowingUnproven : Verdict::kBounded;
+    out_.growth = handles ? GrowthClass::kHandle : GrowthClass::kNone;
+    out_.confidence = handles ? 1 - handles_.p : std::min(0.95, rss_.p);
+  }
+
+  void Offer(std::optional<TimeToLimit>& best, const char* kind, double limit, double used, const Estimate& rate) const {
+    if (limit <= 0 || rate.value <= 0) return;
+    double left = std::max(0.0, limit - used);
+    TimeToLimit offer{kind, limit, used, left / rate.value, left / std::max(rate.value, rate.high), std::nullopt};
+    if (rate.low > 0) offer.high_s = left / rate.low;
+    if (!best || offer.seconds < best->seconds) best = offer;
+  }
+
+  std::optional<TimeToLimit> FirstLimit() const {
+    std::optional<TimeToLimit> best;
+    if (vitals_.empty()) return best;
+    const VitalsPoint& now = vitals_.back();
+    bool memory = count_[0] > 0 || RssGrows();
+    Estimate rate = RssGrows() && rss_.slope.value * 1000 > leak_[0].value ? RateOf(rss_) : out_.rate_per_s;
+    if (memory) {
+      double charged = now.cgroup_bytes > 0 ? static_cast<double>(now.cgroup_bytes) : Rss(now);
+      Offer(best, "cgroup", static_cast<double>(limits_.cgroup_bytes), charged, rate);
+      Offer(best, "RLIMIT_AS", static_cast<double>(limits_.address_space_bytes), static_cast<double>(now.virtual_bytes), rate);
+      double machine = static_cast<double>(limits_.machine_bytes);
+      double available = static_cast<double>(limits_.machine_available_bytes);
+      if (available > 0) Offer(best, "machine", machine, machine - available, rate);
+    }
+    if (count_[1] > 0 || Grows(handles_, 8)) {
+      Offer(best, "RLIMIT_NOFILE", static_cast<double>(limits_.open_handles), Handles(now), out_.handles_per_s);
+    }
+    return best;
+  }
+
+  std::string LimitText() const {
+    if (!out_.limit) return "";
+    const TimeToLimit& l = *out_.limit;
+    std::string range = l.high_s ? fmt::format(" ({} to {})", Duration(l.low_s * 1000), Duration(*l.high_s * 1000))
+                                 : fmt::format(" (not before {})", Duration(l.low_s * 1000));
+    return fmt::format(", {} to the {} limit{}", Duration(l.seconds * 1000), l.kind, range);
+  }
+
+  std::string Sentence() const {
+    bool handles = out_.growth == GrowthClass::kHandle;
+    std::string rate = PerTime(handles ? out_.handles_per_s.value : out_.rate_per_s.value, handles);
+    switch (out_.verdict) {
+      case Verdict::kLeaking:
+      case Verdict::kOnset:
+        return fmt::format("leaking {} at {} site{}{}", rate, out_.leaking_sites, out_.leaking_sites == 1 ? "" : "s", LimitText());
+      case Verdict::kGrowingUnproven:
+        return fmt::format("growing {} ({}), no leaking site proven{}", rate, GrowthClassName(out_.growth), LimitText());
+      case Verdict::kBounded:
+        return fmt::format("stable, at most {} with 95 % confidence", PerTime(std::max(0.0, out_.rate_per_s.high), false));
+      default:
+        return fmt::format("not watched long enough to say ({} points over {})", vitals_.size(), Duration(SpanS() * 1000));
+    }
+  }
+
+  const std::vector<VitalsPoint>& vitals_;
+  const struct snapshot::Limits& limits_;
+  const std::vector<JudgedSite>& sites_;
+  std::vector<size_t> kept_;
+  Trend rss_, handles_, threads_;
+  Estimate leak_[2];             // memory, handles
+  int count_[2] = {0, 0};
+  double by_kind_[3] = {0, 0, 0};
+  ProcessVerdict out_;
+};
+
+}  // namespace
+
+const char* GrowthClassName(GrowthClass growth) {
+  switch (growth) {
+    case GrowthClass::kNone: return "none";
+    case GrowthClass::kHeap: return "heap";
+    case GrowthClass::kMapping: return "mapping";
+    case GrowthClass::kHandle: return "handle";
+    case GrowthClass::kThread: return "thread";
+    case GrowthClass::kFragmentation: return "fragmentation";
+    case GrowthClass::kFileCache: return "file-cache";
+    case GrowthClass::kNotOurs: return "not-ours";
+  }
+  return "none";
+}
+
+ProcessVerdict JudgeProcess(const std::vector<VitalsPoint>& vitals, const struct snapshot::Limits& limits,
+                            const std::vector<JudgedSite>& sites) {
+  return ProcessJudge(vitals, limits, sites).Run();
+}
+
+}  // namespace leakhunt::verdict
