@@ -26,11 +26,14 @@ enum class Quick : uint8_t { kStepped, kBottom, kBadFrame, kGeneral };
 
 // kGeneral: the rule is not a simple one; `cursor` is unchanged and StepFrame has to take over.
 [[gnu::always_inline]] inline Quick QuickStep(const RuleTable& table, Cursor* cursor) {
-  uint64_t rule = 0, lookup = cursor->pc - 1 + cursor->exact;
+  uint64_t lookup = cursor->pc - 1 + cursor->exact;
   const RuleEntry* entry = cursor->hint;
-  if (!Holds(entry, RuleKey(table, lookup), &rule)) {
-    entry = FindRuleAfter(table, cursor->at, lookup, &rule);
-    if (__builtin_expect(entry == nullptr, 0)) return Quick::kGeneral;
+  uint64_t rule = sys::LoadRelaxed(&entry->rule);
+  if (!Holds(entry, RuleKey(table, lookup), rule)) {
+    FoundRule found = FindRuleAfter(table, cursor->at, lookup);
+    if (__builtin_expect(found.entry == nullptr, 0)) return Quick::kGeneral;
+    entry = found.entry;
+    rule = found.rule;
   }
   if (__builtin_expect(rule & kRuleNotSimple, 0)) return Quick::kGeneral;
   cursor->at = entry;
@@ -58,10 +61,12 @@ struct GeneralStep {
   Step step;
   bool by_frame_pointer;
   bool switched_stack;
+  Cursor cursor;  // where it led; with kStepped
 };
 
-// One step by StepFrame, from and to a cursor. With kNeedsRegister the walk has to be made again with all registers.
-GeneralStep StepGeneral(const RuleTable& table, Cursor* cursor);
+// One step by StepFrame. With kNeedsRegister the walk has to be made again with all registers. The cursor goes in and
+// comes out by value, so that the callers' stays in registers.
+GeneralStep StepGeneral(const RuleTable& table, const Cursor& from);
 
 // The walk with all registers, from `start`.
 WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames);
@@ -70,7 +75,7 @@ WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limit
 StopReason StopOf(Step step);
 
 // A cursor at `start`. False: sp is outside `limits`.
-inline bool StartAt(const Registers& start, const StackLimits& limits, Cursor* cursor) {
+[[gnu::always_inline]] inline bool StartAt(const Registers& start, const StackLimits& limits, Cursor* cursor) {
   *cursor = {start.pc & ~kExactPc, start.sp, start.rbp, start.pc >> 63, 0, start.sp, limits.high};
   return start.sp >= limits.low && start.sp < limits.high && (start.sp & 7) == 0;
 }

@@ -50,23 +50,26 @@ void CountEviction(const RuleTable& table) {
 
 constinit const RuleEntry kNoEntry{};
 
-const RuleEntry* FindRule(const RuleTable& table, uint64_t lookup, uint64_t* rule) {
+FoundRule FindRule(const RuleTable& table, uint64_t lookup) {
   uint64_t offset = RuleLineOffset(table, lookup), key = RuleKey(table, lookup);
   for (uint32_t i = 0; i < kCandidates; ++i) {
     const RuleEntry* entry = Candidate(table, offset, i);
-    if (Holds(entry, key, rule)) return entry;
+    uint64_t rule = sys::LoadRelaxed(&entry->rule);
+    if (Holds(entry, key, rule)) return {entry, rule};
   }
-  return nullptr;
+  return {nullptr, 0};
 }
 
-const RuleEntry* FindRuleAfter(const RuleTable& table, const RuleEntry* before, uint64_t lookup, uint64_t* rule) {
-  if (table.lines == nullptr) return nullptr;
-  const RuleEntry* entry = FindRule(table, lookup, rule);
-  if (entry == nullptr || before == nullptr) return entry;
+FoundRule FindRuleAfter(const RuleTable& table, const RuleEntry* before, uint64_t lookup) {
+  if (table.lines == nullptr) return {nullptr, 0};
+  FoundRule found = FindRule(table, lookup);
+  if (found.entry == nullptr || before == nullptr) return found;
   // A frame with many callers would be written all the time, by all threads: only now and then.
   bool unset = sys::LoadRelaxed(&before->next) == before;
-  if (unset || (++t_wrong_hints & kHintPatience) == 0) sys::StoreRelaxed(&const_cast<RuleEntry*>(before)->next, entry);
-  return entry;
+  if (unset || (++t_wrong_hints & kHintPatience) == 0) {
+    sys::StoreRelaxed(&const_cast<RuleEntry*>(before)->next, found.entry);
+  }
+  return found;
 }
 
 RuleTable CurrentRuleTable(uint32_t epoch) {
@@ -86,7 +89,7 @@ void InsertRule(const RuleTable& table, uint64_t lookup, uint64_t rule) {
   }
   sys::StoreRelaxed(&entry->next, static_cast<const RuleEntry*>(entry));
   sys::StoreRelaxed(&entry->rule, rule);
-  sys::StoreRelaxed(&entry->check, RuleCheck(RuleKey(table, lookup), rule));
+  sys::StoreRelease(&entry->check, RuleCheck(RuleKey(table, lookup), rule));  // partner: Holds
 }
 
 bool InitializeRuleCache() { return sys::LoadRelaxed(&g_table) != 0 || Install(0, kFirstLog2); }

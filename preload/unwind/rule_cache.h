@@ -42,17 +42,22 @@ inline uint64_t RuleLineOffset(const RuleTable& table, uint64_t lookup) {
   return (lookup << 6 ^ lookup >> 6) & table.line_mask;
 }
 
-// Does the entry hold the rule of `key`? Sets `rule` to what it holds either way.
-inline bool Holds(const RuleEntry* entry, uint64_t key, uint64_t* rule) {
-  *rule = sys::LoadRelaxed(&entry->rule);
-  return sys::LoadRelaxed(&entry->check) == RuleCheck(key, *rule);
+// Does the entry hold `rule`, read from it, for `key`? Acquire: whoever sees the check sees a `next` that is not null.
+// Partner: InsertRule.
+inline bool Holds(const RuleEntry* entry, uint64_t key, uint64_t rule) {
+  return sys::LoadAcquire(&entry->check) == RuleCheck(key, rule);
 }
 
-// The entry of `lookup`: one of two in its line or in the neighbour line. Null = not cached.
-const RuleEntry* FindRule(const RuleTable& table, uint64_t lookup, uint64_t* rule);
+struct FoundRule {
+  const RuleEntry* entry;  // null = not cached
+  uint64_t rule;
+};
+
+// The entry of `lookup`: one of two in its line or in the neighbour line.
+FoundRule FindRule(const RuleTable& table, uint64_t lookup);
 
 // As FindRule, for a walk that came from `before` (may be null) and whose hint was wrong: may correct the hint.
-const RuleEntry* FindRuleAfter(const RuleTable& table, const RuleEntry* before, uint64_t lookup, uint64_t* rule);
+FoundRule FindRuleAfter(const RuleTable& table, const RuleEntry* before, uint64_t lookup);
 
 // An entry that holds nothing: where the first hint of a walk points.
 extern const RuleEntry kNoEntry;

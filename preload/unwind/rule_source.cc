@@ -59,11 +59,13 @@ uint64_t Decode(const UnwindSections& sections, uint64_t lookup, ProgramRow* row
 }  // namespace
 
 uint64_t RuleFor(const RuleTable& table, uint64_t lookup, ProgramRow* scratch) {
-  uint64_t rule = 0;
-  if (table.lines != nullptr && FindRule(table, lookup, &rule) != nullptr) return rule;
+  if (table.lines != nullptr) {
+    FoundRule found = FindRule(table, lookup);
+    if (found.entry != nullptr) return found.rule;
+  }
   UnwindSections sections;
   if (FindModule(lookup, &sections) != ModuleLookup::kFound) return 0;
-  rule = Decode(sections, lookup, scratch);
+  uint64_t rule = Decode(sections, lookup, scratch);
   if (rule == 0) {
     const ProgramRow* stored = Store(*scratch);
     if (stored == nullptr) return PackRow(scratch);

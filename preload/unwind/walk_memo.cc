@@ -95,9 +95,10 @@ class MemoWalk {
     if (__builtin_expect(!simple, 0)) {
       if (quick == Quick::kBottom) return Finish(StopReason::kBottom), false;
       if (quick == Quick::kBadFrame) return Finish(StopOf(Step::kBadFrame)), false;
-      GeneralStep general = StepGeneral(table_, &cursor_);
+      GeneralStep general = StepGeneral(table_, cursor_);
       if (general.step == Step::kNeedsRegister) return done_ = abandoned_ = true, false;
       if (general.step != Step::kStepped) return Finish(StopOf(general.step)), false;
+      cursor_ = general.cursor;
       if (general.switched_stack) LeaveStack();
       simple = general.by_frame_pointer;
     }
@@ -165,8 +166,9 @@ class MemoWalk {
     bool same = QuickStep(table_, &cursor_) == Quick::kStepped;
     if (!same) {
       At(frame);
-      GeneralStep general = StepGeneral(table_, &cursor_);
+      GeneralStep general = StepGeneral(table_, cursor_);
       same = general.step == Step::kStepped && !general.switched_stack;
+      cursor_ = general.cursor;
     }
     same = same && cursor_.Word() == next.word && cursor_.sp == next.sp && cursor_.rbp == next.rbp;
     cursor_ = saved;

@@ -48,23 +48,20 @@ StopReason StopOf(Step step) {
   }
 }
 
-[[gnu::noinline]] GeneralStep StepGeneral(const RuleTable& table, Cursor* cursor) {
+[[gnu::noinline]] GeneralStep StepGeneral(const RuleTable& table, const Cursor& from) {
   Frame frame;
-  frame.state.Set(X86_64::kReturn, cursor->pc);
-  frame.state.Set(X86_64::kStackPointer, cursor->sp);
-  frame.state.Set(X86_64::kFramePointer, cursor->rbp);
-  frame.exact_pc = cursor->exact;
-  frame.limits = {cursor->low, cursor->high};
+  frame.state.Set(X86_64::kReturn, from.pc);
+  frame.state.Set(X86_64::kStackPointer, from.sp);
+  frame.state.Set(X86_64::kFramePointer, from.rbp);
+  frame.exact_pc = from.exact;
+  frame.limits = {from.low, from.high};
   Step step = StepFrame(table, &frame);
-  if (step == Step::kStepped) {
-    uint64_t rbp = frame.state.Knows(X86_64::kFramePointer) ? frame.state.value[X86_64::kFramePointer] : 0;
-    *cursor = {frame.pc(), frame.sp(), rbp, frame.exact_pc, 0, frame.limits.low, frame.limits.high};
-    if (frame.by_frame_pointer) {
-      sys::AddRelaxed(&g_counters.frame_pointer_steps, uint64_t{1});
-      cursor->saved_slot = frame.sp() - 16;
-    }
-  }
-  return {step, frame.by_frame_pointer, frame.switched_stack};
+  if (step != Step::kStepped) return {step, false, false, from};
+  uint64_t rbp = frame.state.Knows(X86_64::kFramePointer) ? frame.state.value[X86_64::kFramePointer] : 0;
+  uint64_t slot = frame.by_frame_pointer ? frame.sp() - 16 : 0;
+  if (frame.by_frame_pointer) sys::AddRelaxed(&g_counters.frame_pointer_steps, uint64_t{1});
+  return {step, frame.by_frame_pointer, frame.switched_stack,
+          Cursor{frame.pc(), frame.sp(), rbp, frame.exact_pc, slot, frame.limits.low, frame.limits.high}};
 }
 
 [[gnu::noinline]] WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limits, uint64_t* pcs,
@@ -93,9 +90,10 @@ WalkResult Walk(const Registers& start, const StackLimits& limits, uint64_t* pcs
     if (__builtin_expect(quick != Quick::kStepped, 0)) {
       if (quick == Quick::kBottom) return {n, StopReason::kBottom};
       if (quick == Quick::kBadFrame) return {n, StopOf(Step::kBadFrame)};
-      Step step = StepGeneral(table, &cursor).step;
-      if (step == Step::kNeedsRegister) return WalkWithAllRegisters(start, limits, pcs, max_frames);
-      if (step != Step::kStepped) return {n, StopOf(step)};
+      GeneralStep general = StepGeneral(table, Cursor(cursor));
+      if (general.step == Step::kNeedsRegister) return WalkWithAllRegisters(start, limits, pcs, max_frames);
+      if (general.step != Step::kStepped) return {n, StopOf(general.step)};
+      cursor = general.cursor;
     }
     if (n == max_frames) return {n, StopReason::kDepth};
   }
