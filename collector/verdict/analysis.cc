@@ -96,9 +96,24 @@ class Analyzer {
     blocks.age_ms = age_ms;
     blocks.spread = FindSpread(history_.cohorts, from_ms, end_ms_ - age_ms, clock_, measure_);
     double limit = thresholds_.flat_deviation + thresholds_.flat_noise / std::sqrt(std::max(1.0, blocks.spread.samples));
-    blocks.flat = blocks.spread.samples >= thresholds_.min_survivors && blocks.spread.bins >= 4 &&
-                  blocks.spread.deviation <= limit;
+    double least = Slowing(from_ms, age_ms) ? thresholds_.min_slowing_survivors : thresholds_.min_survivors;
+    blocks.flat = blocks.spread.samples >= least && blocks.spread.bins >= 4 && blocks.spread.deviation <= limit;
     return blocks;
+  }
+
+  // More survivors a unit of time before the births under test than in them: the tail of something that fills up looks
+  // even when it is short of blocks.
+  bool Slowing(int64_t from_ms, int64_t age_ms) const {
+    double least = 1e300;
+    for (ClockKind kind : {ClockKind::kWall, ClockKind::kActivity}) {
+      double begin = clock_.At(kind, from_ms), before = begin - clock_.At(kind, startup_end_ms_);
+      double tested = clock_.At(kind, end_ms_ - age_ms) - begin;
+      if (begin <= thresholds_.slowing_begins || before <= 0 || tested <= 0) return false;
+      double dense = BornIn(history_.cohorts, startup_end_ms_, from_ms, Measure::kSamples) / before;
+      double thin = BornIn(history_.cohorts, from_ms, end_ms_ - age_ms, Measure::kSamples) / tested;
+      least = std::min(least, dense / std::max(thin, 1e-9));
+    }
+    return least > thresholds_.slowing_ratio;
   }
 
   // Deaths among all old blocks since start-up, and among those born in the span under test: the worse of the two. The

@@ -10,6 +10,7 @@ namespace leakhunt::verdict {
 namespace {
 
 constexpr double kTickMs = 10;  // unit of the lifetime buckets
+constexpr double kFewAtRisk = 12;  // recorded blocks below which cohorts say less than the lifetimes of all
 
 // The window of births narrowed to limits that both sets know, so that no cohort has to be split.
 struct Window {
@@ -103,7 +104,8 @@ LateHazard FindLateHazard(const History& history, int64_t from_ms, int64_t age_m
   hazard.deaths = std::max(0.0, hazard.deaths);
   hazard.expected = hazard.deaths / exposure * static_cast<double>(horizon_ms);
   hazard.expected_high = PoissonHigh(hazard.deaths) / exposure * static_cast<double>(horizon_ms);
-  return by_lifetimes.known && by_lifetimes.expected_high < hazard.expected_high ? by_lifetimes : hazard;
+  bool few = hazard.at_risk < kFewAtRisk && by_lifetimes.known && by_lifetimes.expected_high < hazard.expected_high;
+  return few ? by_lifetimes : hazard;
 }
 
 }  // namespace leakhunt::verdict

@@ -19,6 +19,9 @@ struct Thresholds {
   // Birth cohorts.
   double startup_share = 0.05;   // births in this first part of the run are start-up
   double min_survivors = 12;     // recorded old survivors
+  double min_slowing_survivors = 50;  // … when more were born a unit of time before the births under test than in them
+  double slowing_ratio = 1.5;         // from that ratio on
+  double slowing_begins = 0.2;        // of the run: before it, a burst of births is start-up
   double flat_deviation = 0.13;  // largest gap between survivors and the clock they were born by …
   double flat_noise = 0.75;      // … plus this over the root of the number of survivors
   double min_old_share = 0.2;    // of the run, that the births under test must span

@@ -1,0 +1,125 @@
+#include "collector/verdict/process.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/bench/verdicts/recorder.h"
+
+namespace leakhunt::verdict {
+namespace {
+
+using snapshot::VitalsPoint;
+
+constexpr double kMiB = 1 << 20;
+
+// An hour, a point a minute; `shape` fills the parts, RSS is their sum.
+std::vector<VitalsPoint> Hour(const std::function<void(VitalsPoint&, double minute)>& shape) {
+  std::vector<VitalsPoint> vitals;
+  corpus::Random random(5);
+  for (int minute = 0; minute <= 60; ++minute) {
+    VitalsPoint v;
+    v.time_ms = corpus::ToMs(minute * 60.0);
+    v.heap_live_bytes = static_cast<uint64_t>((50 + 0.3 * random.Normal()) * kMiB);
+    v.allocator_slack_bytes = static_cast<uint64_t>((8 + 0.2 * random.Normal()) * kMiB);
+    v.file_bytes = static_cast<uint64_t>(6 * kMiB);
+    v.stack_bytes = 200'000;
+    v.open_handles = 40;
+    v.threads = 8;
+    shape(v, minute);
+    v.rss_bytes = v.heap_live_bytes + v.allocator_slack_bytes + v.mmap_bytes + v.stack_bytes + v.file_bytes;
+    v.virtual_bytes = v.rss_bytes * 3;
+    vitals.push_back(v);
+  }
+  return vitals;
+}
+
+JudgedSite Leaking(double per_s, bool handles = false) {
+  JudgedSite site;
+  site.handles = handles;
+  site.verdict.verdict = Verdict::kLeaking;
+  site.verdict.confidence = 0.9;
+  site.verdict.rate_per_s = {per_s, per_s * 0.8, per_s * 1.2};
+  return site;
+}
+
+TEST(JudgeProcess, SteadyProcessSaysAtMost) {
+  ProcessVerdict verdict = JudgeProcess(Hour([](VitalsPoint&, double) {}), {}, {});
+  EXPECT_EQ(verdict.verdict, Verdict::kBounded);
+  EXPECT_EQ(verdict.growth, GrowthClass::kNone);
+  EXPECT_FALSE(verdict.limit);
+  EXPECT_NE(verdict.text.find("stable, at most"), std::string::npos) << verdict.text;
+  EXPECT_NE(verdict.text.find("95 % confidence"), std::string::npos) << verdict.text;
+}
+
+TEST(JudgeProcess, PartsAddUpToRss) {
+  auto vitals = Hour([](VitalsPoint& v, double) { v.mmap_bytes = static_cast<uint64_t>(3 * kMiB); });
+  double sum = 0;
+  for (const MemoryPart& part : JudgeProcess(vitals, {}, {}).parts) {
+    if (std::string(part.name) != "page tables") sum += part.bytes;
+  }
+  EXPECT_NEAR(sum, static_cast<double>(vitals.back().rss_bytes), 1);
+}
+
+TEST(JudgeProcess, LeakingHeapMeetsTheCgroupLimitFirst) {
+  auto vitals = Hour([](VitalsPoint& v, double m) {
+    v.heap_live_bytes = static_cast<uint64_t>((50 + m) * kMiB);
+    v.cgroup_bytes = static_cast<uint64_t>((70 + m) * kMiB);
+  });
+  struct snapshot::Limits limits;
+  limits.cgroup_bytes = static_cast<uint64_t>(150 * kMiB);
+  limits.machine_bytes = static_cast<uint64_t>(16'000 * kMiB);
+  limits.machine_available_bytes = static_cast<uint64_t>(8000 * kMiB);
+  ProcessVerdict verdict = JudgeProcess(vitals, limits, {Leaking(kMiB / 60)});
+  EXPECT_EQ(verdict.verdict, Verdict::kLeaking);
+  EXPECT_EQ(verdict.growth, GrowthClass::kHeap);
+  ASSERT_TRUE(verdict.limit);
+  EXPECT_EQ(verdict.limit->kind, "cgroup");
+  EXPECT_NEAR(verdict.limit->seconds, 20 * 60, 90);  // 130 of 150 MiB used, 1 MiB a minute
+  ASSERT_TRUE(verdict.limit->high_s);
+  EXPECT_LT(verdict.limit->low_s, verdict.limit->seconds);
+  EXPECT_GT(*verdict.limit->high_s, verdict.limit->seconds);
+}
+
+TEST(JudgeProcess, SlackThatGrowsIsFragmentation) {
+  auto vitals = Hour([](VitalsPoint& v, double m) { v.allocator_slack_bytes = static_cast<uint64_t>((8 + m / 2) * kMiB); });
+  ProcessVerdict verdict = JudgeProcess(vitals, {}, {});
+  EXPECT_EQ(verdict.verdict, Verdict::kGrowingUnproven);
+  EXPECT_EQ(verdict.growth, GrowthClass::kFragmentation);
+  EXPECT_NE(verdict.text.find("fragmentation"), std::string::npos);
+}
+
+TEST(JudgeProcess, FilesThatGrowAreFileCache) {
+  auto vitals = Hour([](VitalsPoint& v, double m) { v.file_bytes = static_cast<uint64_t>((6 + m) * kMiB); });
+  EXPECT_EQ(JudgeProcess(vitals, {}, {}).growth, GrowthClass::kFileCache);
+}
+
+TEST(JudgeProcess, MappingsWithThreadsAreThreads) {
+  auto mapped = [](VitalsPoint& v, double m) { v.mmap_bytes = static_cast<uint64_t>((1 + m) * kMiB); };
+  EXPECT_EQ(JudgeProcess(Hour(mapped), {}, {}).growth, GrowthClass::kMapping);
+  auto threads = [&](VitalsPoint& v, double m) {
+    mapped(v, m);
+    v.threads = 8 + static_cast<uint64_t>(m);
+  };
+  EXPECT_EQ(JudgeProcess(Hour(threads), {}, {}).growth, GrowthClass::kThread);
+}
+
+TEST(JudgeProcess, HandlesMeetTheirOwnLimit) {
+  auto vitals = Hour([](VitalsPoint& v, double m) { v.open_handles = 40 + static_cast<uint64_t>(m * 6); });
+  struct snapshot::Limits limits;
+  limits.open_handles = 1024;
+  ProcessVerdict verdict = JudgeProcess(vitals, limits, {Leaking(0.1, true)});
+  EXPECT_EQ(verdict.growth, GrowthClass::kHandle);
+  ASSERT_TRUE(verdict.limit);
+  EXPECT_EQ(verdict.limit->kind, "RLIMIT_NOFILE");
+  EXPECT_NEAR(verdict.limit->seconds, (1024 - 400) / 0.1, 300);
+}
+
+TEST(JudgeProcess, NothingWatchedIsInconclusive) {
+  ProcessVerdict verdict = JudgeProcess({}, {}, {});
+  EXPECT_EQ(verdict.verdict, Verdict::kInconclusive);
+  EXPECT_NE(verdict.text, "");
+}
+
+}  // namespace
+}  // namespace leakhunt::verdict
