@@ -25,19 +25,6 @@ bool Larger(const ThreadSum& a, const ThreadSum& b) {
   return a.thread_index < b.thread_index;
 }
 
-// Areas come by owner, so a site's thread is the last entry or a new one, and an entry that is not last is final.
-ThreadSum& ThreadOf(std::vector<ThreadSum>* threads, uint32_t owner) {
-  if (!threads->empty() && threads->back().thread_index == owner) return threads->back();
-  if (threads->size() > kThreadsKept) threads->erase(std::max_element(threads->begin(), threads->end(), Larger));
-  return threads->emplace_back(ThreadSum{owner, 0, 0});
-}
-
-std::vector<Area> ByOwner(std::span<const Area> areas) {
-  std::vector<Area> sorted(areas.begin(), areas.end());
-  std::stable_sort(sorted.begin(), sorted.end(), [](const Area& a, const Area& b) { return a.owner < b.owner; });
-  return sorted;
-}
-
 }  // namespace
 
 void AddWeighted(snapshot::Weighted* sum, const snapshot::Weighted& other) {
@@ -99,15 +86,15 @@ void SiteSum::Merge(const SiteSum& other) {
 BlockSums BlockSums::Sweep(SlotCopier* copier, const PageDirectory& directory, const ProcessClock& clock,
                            uint64_t floor_interval_bytes) {
   BlockSums sums(clock, floor_interval_bytes);
-  for (const Area& area : ByOwner(directory.Areas(protocol::AreaKind::kRecords))) {
-    copier->ForEach<protocol::RecordSlot>(area, [&](uint64_t offset, const protocol::RecordSlot& slot) {
-      sums.Add(offset, slot, area.owner);
-    });
+  for (const Area& area : directory.Areas(protocol::AreaKind::kRecords)) {
+    copier->ForEach<protocol::RecordSlot>(
+        area, [&](uint64_t offset, const protocol::RecordSlot& slot) { sums.Add(offset, slot); });
   }
+  sums.ShareOutThreads();
   return sums;
 }
 
-void BlockSums::Add(uint64_t offset, const protocol::RecordSlot& slot, uint32_t owner) {
+void BlockSums::Add(uint64_t offset, const protocol::RecordSlot& slot) {
   const protocol::SlotState state = protocol::StateOf(slot.state);
   if (state != protocol::SlotState::kLive && state != protocol::SlotState::kResizing) {
     if (state > protocol::SlotState::kThinned) ++refused_;
@@ -119,7 +106,8 @@ void BlockSums::Add(uint64_t offset, const protocol::RecordSlot& slot, uint32_t 
   }
   const BlockWeight* weight = weigher_.Weigh(offset, protocol::GenerationOf(slot.state), slot.size_interval);
   if (weight == nullptr) return;
-  SiteSum& site = SiteOf(slot);
+  const uint32_t number = SiteOf(slot);
+  SiteSum& site = sums_[number];
   AddBlock(&site.bytes, weight->bytes, weight->bytes_variance, weight->Certain());
   AddBlock(&site.count, weight->count, weight->count_variance, weight->Certain());
   const uint32_t birth = clock_.ClampTick(protocol::BirthTickOf(slot.stack_birth));
@@ -129,18 +117,36 @@ void BlockSums::Add(uint64_t offset, const protocol::RecordSlot& slot, uint32_t 
   ++cohort.samples;
   cohort.bytes += weight->bytes;
   cohort.count += weight->count;
-  ThreadSum& thread = ThreadOf(&site.threads, owner);
-  thread.bytes += weight->bytes;
-  thread.count += weight->count;
+  AddToThread(number, protocol::ThreadOf(slot.state), *weight);
 }
 
-SiteSum& BlockSums::SiteOf(const protocol::RecordSlot& slot) {
+void BlockSums::AddToThread(uint32_t site, uint32_t thread, const BlockWeight& weight) {
+  const uint64_t key = (static_cast<uint64_t>(site) << 32) | thread;
+  const bool same = last_pair_ < thread_sums_.size() && site_threads_.KeyAt(last_pair_) == key;
+  if (!same) last_pair_ = site_threads_.FindOrAdd(key);
+  if (last_pair_ == thread_sums_.size()) thread_sums_.push_back({thread, 0, 0});
+  thread_sums_[last_pair_].bytes += weight.bytes;
+  thread_sums_[last_pair_].count += weight.count;
+}
+
+void BlockSums::ShareOutThreads() {
+  for (uint32_t pair = 0; pair < thread_sums_.size(); ++pair) {
+    std::vector<ThreadSum>& threads = sums_[site_threads_.KeyAt(pair) >> 32].threads;
+    threads.push_back(thread_sums_[pair]);
+    if (threads.size() > kMergedThreads) KeepLargest(&threads);
+  }
+  for (SiteSum& site : sums_) KeepLargest(&site.threads);
+  site_threads_ = KeyIndex();
+  thread_sums_ = {};
+}
+
+uint32_t BlockSums::SiteOf(const protocol::RecordSlot& slot) {
   const protocol::BlockKind kind = protocol::KindOf(slot.address_kind);
   const uint64_t key = SiteKey(protocol::StackOf(slot.stack_birth), kind, protocol::ScopeOf(slot.address_kind));
   uint32_t number = index_.Find(key);
   if (number == KeyIndex::kAbsent) number = index_.FindOrAdd(index_.size() < kMaxSites ? key : SiteKey(0, kind, 0));
   if (number == sums_.size()) sums_.emplace_back();
-  return sums_[number];
+  return number;
 }
 
 }  // namespace leakhunt::ledger

@@ -50,7 +50,7 @@ struct SiteSum {
   uint32_t first_birth_tick = 0xFFFF'FFFF;
   uint32_t last_birth_tick = 0;
   CohortSums cohorts;
-  std::vector<ThreadSum> threads;  // the largest, and the one being added to
+  std::vector<ThreadSum> threads;  // the largest
 
   void Merge(const SiteSum& other);
 };
@@ -79,13 +79,18 @@ class BlockSums {
  private:
   BlockSums(const ProcessClock& clock, uint64_t floor_interval_bytes) : clock_(clock), weigher_(floor_interval_bytes) {}
 
-  void Add(uint64_t offset, const protocol::RecordSlot& slot, uint32_t owner);
-  SiteSum& SiteOf(const protocol::RecordSlot& slot);
+  void Add(uint64_t offset, const protocol::RecordSlot& slot);
+  uint32_t SiteOf(const protocol::RecordSlot& slot);
+  void AddToThread(uint32_t site, uint32_t thread, const BlockWeight& weight);
+  void ShareOutThreads();
 
   ProcessClock clock_;
   RecordWeigher weigher_;
   KeyIndex index_;
   std::vector<SiteSum> sums_;
+  KeyIndex site_threads_;  // (site, thread)
+  std::vector<ThreadSum> thread_sums_;
+  uint32_t last_pair_ = 0;
   uint64_t refused_ = 0;
 };
 

@@ -64,8 +64,8 @@ struct HandleReconciler::Pass {
   const std::vector<KernelHandle>* kernel;
   KeyIndex inherited_fds;
   std::vector<uint32_t> inherited_at;  // place in seen->inherited
-  NumberSet claimed_fds;   // a recorded handle stands for them
-  NumberSet replaced_fds;  // their record was given up
+  NumberSet claimed_fds;               // a recorded handle stands for them
+  NumberSet replaced_fds;              // their record was given up
   NumberSet missing, vanished, contradicted, replaced, unexplained;
   KeyIndex refined;
   std::vector<Refinement> refinements;

@@ -162,7 +162,9 @@ void HandleRows::Describe(Row* row, Sightings* sightings, int64_t now_ms) const 
   site.last_seen_ms = span.last_ms;
   Thin(&site.births_ms);
   KeepLargest(&row->threads);
-  for (const ThreadSum& thread : row->threads) site.threads.push_back({threads_->IndexOf(thread.thread_index), 0, thread.count});
+  for (const ThreadSum& thread : row->threads) {
+    site.threads.push_back({threads_->IndexOf(thread.thread_index), 0, thread.count});
+  }
 }
 
 }  // namespace

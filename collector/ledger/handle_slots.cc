@@ -66,7 +66,8 @@ void AddSlot(uint64_t offset, const protocol::HandleSlot& slot, HandleSighting* 
   if (protocol::StateOf(slot.state) == protocol::SlotState::kDead) {
     seen->closed_fds.Add(static_cast<uint64_t>(slot.fd));
     if (seen->closed_types.size() < kMaxClosedTypes) {
-      seen->closed_types.emplace_back(protocol::StackOf(slot.stack_birth), static_cast<snapshot::HandleType>(slot.type));
+      const auto type = static_cast<snapshot::HandleType>(slot.type);
+      seen->closed_types.emplace_back(protocol::StackOf(slot.stack_birth), type);
     }
   }
   if (!Counts(protocol::StateOf(slot.state))) return;
@@ -85,8 +86,7 @@ HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory) {
     copier->ForEach<protocol::HandleSlot>(
         area, [&](uint64_t offset, const protocol::HandleSlot& slot) { AddSlot(offset, slot, &seen); });
   }
-  seen.inherited = ReadList(copier, directory, protocol::AreaKind::kInheritedHandles, &seen.closed_fds,
-                            &seen.refused);
+  seen.inherited = ReadList(copier, directory, protocol::AreaKind::kInheritedHandles, &seen.closed_fds, &seen.refused);
   seen.at_exit = ReadList(copier, directory, protocol::AreaKind::kHandlesAtExit, nullptr, &seen.refused);
   return seen;
 }

@@ -71,8 +71,8 @@ void FillActivity(const protocol::ProcessHeader& header, const ProcessClock& clo
                   std::vector<snapshot::ActivityPoint>* activity) {
   activity->clear();
   const auto add = [&](int64_t time_ms, uint64_t allocated_bytes) {
-    const bool rises = activity->empty() || (time_ms > activity->back().time_ms &&
-                                             allocated_bytes >= activity->back().allocated_bytes);
+    const bool rises = activity->empty() ||
+                       (time_ms > activity->back().time_ms && allocated_bytes >= activity->back().allocated_bytes);
     if (rises) activity->push_back({time_ms, allocated_bytes});
   };
   for (uint32_t i = 0; i < header.activity_points; ++i) {

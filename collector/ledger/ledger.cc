@@ -127,9 +127,9 @@ Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Sna
   return Ok();
 }
 
-void ProcessLedger::State::FillSites(const CaptureOptions& options, const ProcessClock& clock,
-                                     const StackTable& stacks, Reading* reading, BlockSums* blocks,
-                                     ThreadTable* threads, ScopeTable* scopes, snapshot::Snapshot* out) {
+void ProcessLedger::State::FillSites(const CaptureOptions& options, const ProcessClock& clock, const StackTable& stacks,
+                                     Reading* reading, BlockSums* blocks, ThreadTable* threads, ScopeTable* scopes,
+                                     snapshot::Snapshot* out) {
   SiteRows rows(stacks, clock);
   rows.AddBlocks(blocks, scopes);
   rows.AddTallies(options.process_alive ? &reading->before : nullptr, reading->after);

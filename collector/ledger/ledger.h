@@ -32,7 +32,7 @@ struct CaptureOptions {
   // What the kernel holds open, read just before the capture. Null: not known (process dead or not readable).
   const std::vector<KernelHandle>* kernel_handles = nullptr;
   bool process_alive = true;
-  int64_t now_ms = 0;  // Unix milliseconds
+  int64_t now_ms = 0;              // Unix milliseconds
   double process_cpu_seconds = 0;  // user + system so far, for the measured overhead; 0 = unknown
 };
 

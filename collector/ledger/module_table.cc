@@ -98,7 +98,8 @@ uint32_t ModuleTable::Find(uint64_t address, uint32_t epoch) const {
     const auto newer = std::upper_bound(epochs_.begin() + begin, epochs_.begin() + end, epoch,
                                         [](uint32_t value, const Epochs& e) { return value < e.first; });
     const size_t at = static_cast<size_t>(newer - epochs_.begin());
-    if (at > begin && address < modules_[at - 1].end && epoch <= epochs_[at - 1].last) return static_cast<uint32_t>(at - 1);
+    const bool holds = at > begin && address < modules_[at - 1].end && epoch <= epochs_[at - 1].last;
+    if (holds) return static_cast<uint32_t>(at - 1);
     end = begin;
   }
   return snapshot::kNoModule;

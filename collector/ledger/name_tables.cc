@@ -34,17 +34,17 @@ void ForEachEntry(const PageFile& file, const PageDirectory& directory, protocol
 
 ThreadTable ThreadTable::Read(const PageFile& file, const PageDirectory& directory, const ProcessClock& clock) {
   ThreadTable table;
-  ForEachEntry<protocol::ThreadRecord>(
-      file, directory, protocol::AreaKind::kThreads, [&](const protocol::ThreadRecord& record) {
-        if (record.tid == 0 || table.threads_.size() >= kMaxThreads) return;
-        if (table.indices_.FindOrAdd(record.index) != table.threads_.size()) return;
-        snapshot::Thread thread;
-        thread.tid = record.tid;
-        thread.name = Text(record.name);
-        thread.started_ms = clock.TickMs(record.start_tick);
-        thread.ended_ms = record.end_tick == 0 ? 0 : clock.TickMs(record.end_tick);
-        table.threads_.push_back(std::move(thread));
-      });
+  ForEachEntry<protocol::ThreadRecord>(file, directory, protocol::AreaKind::kThreads,
+                                       [&](const protocol::ThreadRecord& record) {
+                                         if (record.tid == 0 || table.threads_.size() >= kMaxThreads) return;
+                                         if (table.indices_.FindOrAdd(record.index) != table.threads_.size()) return;
+                                         snapshot::Thread thread;
+                                         thread.tid = record.tid;
+                                         thread.name = Text(record.name);
+                                         thread.started_ms = clock.TickMs(record.start_tick);
+                                         thread.ended_ms = record.end_tick == 0 ? 0 : clock.TickMs(record.end_tick);
+                                         table.threads_.push_back(std::move(thread));
+                                       });
   return table;
 }
 

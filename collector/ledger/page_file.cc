@@ -79,8 +79,8 @@ Result<protocol::ProcessHeader> PageFile::ReadHeader() const {
   }
   if (header.magic != protocol::kLayoutMagic) return Error{"the shared pages have no process header"};
   if (header.version != protocol::kLayoutVersion) {
-    return Error{fmt::format("the shared pages are of layout version {}, this collector reads version {}", header.version,
-                             protocol::kLayoutVersion)};
+    return Error{fmt::format("the shared pages are of layout version {}, this collector reads version {}",
+                             header.version, protocol::kLayoutVersion)};
   }
   header.activity_points = std::min(header.activity_points, protocol::kActivityPoints);
   header.sampling_points = std::min(header.sampling_points, protocol::kSamplingPoints);

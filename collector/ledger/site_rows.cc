@@ -174,8 +174,8 @@ void SiteRows::FillCohorts(const Row& row, snapshot::Site* site) const {
   if (site->inherited) {
     if (row.live.bytes.samples == 0) return;
     const int64_t from_ms = std::min(row.inherited_oldest_ms, clock_.started_ms());
-    site->cohorts.push_back({from_ms, clock_.started_ms(), row.live.bytes.samples, row.live.bytes.value,
-                             row.live.count.value});
+    site->cohorts.push_back(
+        {from_ms, clock_.started_ms(), row.live.bytes.samples, row.live.bytes.value, row.live.count.value});
     return;
   }
   uint64_t mask = row.live.cohorts.occupied;

@@ -56,8 +56,8 @@ bool StackArena::Append(uint64_t offset, const protocol::StackRecord& record, Ra
 }
 
 uint64_t StackArena::UsedEnd(uint64_t offset) const {
-  const auto above =
-      std::upper_bound(used_.begin(), used_.end(), offset, [](uint64_t value, const Used& u) { return value < u.begin; });
+  const auto above = std::upper_bound(used_.begin(), used_.end(), offset,
+                                      [](uint64_t value, const Used& u) { return value < u.begin; });
   if (above == used_.begin()) return 0;
   const Used& area = *(above - 1);
   return offset < area.end ? area.end : 0;

@@ -45,7 +45,7 @@ class StackTable {
   KeyIndex references_;
   std::vector<uint32_t> stack_of_reference_;
   KeyIndex epochs_;
-  KeyIndex words_;                     // (address, exactness, epoch) already resolved
+  KeyIndex words_;  // (address, exactness, epoch) already resolved
   std::vector<uint32_t> frame_of_word_;
   KeyIndex frame_contents_;
   std::vector<uint64_t> frame_hashes_;  // by frame

@@ -36,8 +36,8 @@ void TallySums::ReadArea(const PageFile& file, const Area& area) {
 void TallySums::Add(const protocol::StackTally& tally) {
   const double bytes_variance = std::bit_cast<double>(tally.born_bytes_var);
   const double count_variance = std::bit_cast<double>(tally.born_count_var);
-  const bool numbers = std::isfinite(bytes_variance) && bytes_variance >= 0 && std::isfinite(count_variance) &&
-                       count_variance >= 0;
+  const bool numbers =
+      std::isfinite(bytes_variance) && bytes_variance >= 0 && std::isfinite(count_variance) && count_variance >= 0;
   if (tally.kind > static_cast<uint32_t>(protocol::BlockKind::kShm) || !numbers || size() >= kMaxTallies) {
     ++refused_;
     return;

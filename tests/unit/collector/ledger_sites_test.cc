@@ -1,0 +1,300 @@
+// From pages to rows: exact sums, totals, cohorts, threads, scopes, kinds, inheritance, sampling.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "collector/ledger/ledger.h"
+#include "page_builder.h"
+
+namespace leakhunt::ledger {
+namespace {
+
+using protocol::BlockKind;
+using snapshot::Site;
+using snapshot::SiteKind;
+using snapshot::Snapshot;
+using testing::kStartedMs;
+using testing::PageBuilder;
+
+constexpr int64_t kNowMs = kStartedMs + 60'000;
+
+Snapshot CaptureDead(UniqueFd fd, int64_t now_ms = kNowMs) {
+  Result<std::unique_ptr<ProcessLedger>> ledger = ProcessLedger::Open(std::move(fd));
+  EXPECT_TRUE(ledger) << ledger.error().message;
+  Snapshot out;
+  CaptureOptions options;
+  options.process_alive = false;
+  options.now_ms = now_ms;
+  const Result<Unit> done = (*ledger)->Capture(options, &out);
+  EXPECT_TRUE(done);
+  return out;
+}
+
+const Site& OnlySite(const Snapshot& snapshot) {
+  EXPECT_EQ(snapshot.sites.size(), 1u);
+  return snapshot.sites.front();
+}
+
+TEST(LedgerSites, LiveBlocksAddUpExactlyAndDeadOnesDoNotCount) {
+  PageBuilder pages;
+  pages.AddModule(0x1000, 0x2000, 0x1000, "\x01\x02", "/bin/a");
+  const uint32_t stack = pages.AddStack({0x1100, 0x1200});
+  pages.AddRecord({.size = 100, .stack = stack, .tick = 10});
+  pages.AddRecord({.size = 50, .stack = stack, .tick = 500});
+  pages.AddRecord({.size = 7, .stack = stack, .state = protocol::SlotState::kResizing});
+  pages.AddRecord({.size = 1000, .stack = stack, .state = protocol::SlotState::kDead});
+  pages.AddRecord({.size = 1000, .stack = stack, .state = protocol::SlotState::kFilling});
+  pages.AddRecord({.size = 1000, .stack = stack, .state = protocol::SlotState::kThinned});
+  pages.AddRecord({.size = 0, .stack = stack, .tick = 30});
+  const Snapshot out = CaptureDead(pages.Seal());
+  const Site& site = OnlySite(out);
+  EXPECT_EQ(site.live_bytes.value, 157);
+  EXPECT_EQ(site.live_count.value, 4);
+  EXPECT_EQ(site.live_bytes.samples, 4u);
+  EXPECT_EQ(site.live_bytes.variance, 0);
+  EXPECT_EQ(site.live_bytes.largest_weight, 0);
+  EXPECT_EQ(site.live_bytes.moved_up, 0);
+  EXPECT_EQ(site.oldest_birth_ms, kStartedMs);
+  EXPECT_EQ(site.last_seen_ms, kStartedMs + 5'000);
+  EXPECT_TRUE(out.sampling.exact);
+  EXPECT_EQ(out.losses.invalid_records, 0u);
+}
+
+TEST(LedgerSites, TotalsComeFromEveryThreadsTally) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  pages.AddRecord({.size = 40, .stack = stack});
+  pages.AddTally({.stack = stack,
+                  .samples = 10,
+                  .born_bytes = 400,
+                  .born_count = 10,
+                  .died_samples = 9,
+                  .died_bytes = 360,
+                  .lifetimes = {4, 3, 2}});
+  pages.AddTally({.stack = stack,
+                  .samples = 5,
+                  .born_bytes = 200,
+                  .born_count = 5,
+                  .died_samples = 5,
+                  .died_bytes = 200,
+                  .lifetimes = {0, 5}},
+                 protocol::AreaKind::kSharedTally);
+  const Snapshot out = CaptureDead(pages.Seal());
+  const Site& site = OnlySite(out);
+  EXPECT_EQ(site.total_bytes.value, 600);
+  EXPECT_EQ(site.total_count.value, 15);
+  EXPECT_EQ(site.freed_samples, 14u);
+  EXPECT_EQ(site.freed_bytes, 560);
+  EXPECT_EQ(site.lifetimes[0], 4u);
+  EXPECT_EQ(site.lifetimes[1], 8u);
+  EXPECT_EQ(site.live_bytes.value, site.total_bytes.value - site.freed_bytes);
+}
+
+TEST(LedgerSites, AStackWhoseBlocksAreAllFreedStillHasARow) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  pages.AddTally(
+      {.stack = stack, .samples = 3, .born_bytes = 30, .born_count = 3, .died_samples = 3, .died_bytes = 30});
+  const Snapshot out = CaptureDead(pages.Seal());
+  const Site& site = OnlySite(out);
+  EXPECT_EQ(site.live_bytes.value, 0);
+  EXPECT_EQ(site.total_bytes.value, 30);
+  EXPECT_EQ(site.oldest_birth_ms, 0);
+  EXPECT_EQ(site.first_seen_ms, kStartedMs);
+  EXPECT_EQ(site.last_seen_ms, kNowMs);
+}
+
+TEST(LedgerSites, WithoutATallyTotalsAreAtLeastWhatLives) {
+  PageBuilder pages;
+  pages.AddRecord({.size = 64, .stack = 0});
+  const Snapshot out = CaptureDead(pages.Seal());
+  const Site& site = OnlySite(out);
+  EXPECT_EQ(site.stack, 0u);
+  EXPECT_EQ(site.total_bytes.value, 64);
+  EXPECT_EQ(site.total_count.value, 1);
+}
+
+TEST(LedgerSites, EqualStacksInternedTwiceAreOneRow) {
+  PageBuilder pages;
+  pages.AddModule(0x1000, 0x2000, 0x1000, "\xAB", "/bin/a");
+  const uint32_t outer = pages.AddStack({0x1200, 0x1300});
+  const uint32_t delta = pages.AddStack({0x1100}, outer);
+  const uint32_t whole = pages.AddStack({0x1100, 0x1200, 0x1300});
+  pages.AddRecord({.size = 10, .stack = delta});
+  pages.AddRecord({.size = 20, .stack = whole});
+  pages.AddTally({.stack = delta, .samples = 1, .born_bytes = 10, .born_count = 1});
+  pages.AddTally({.stack = whole, .samples = 1, .born_bytes = 20, .born_count = 1});
+  const Snapshot out = CaptureDead(pages.Seal());
+  const Site& site = OnlySite(out);
+  EXPECT_EQ(site.live_bytes.value, 30);
+  EXPECT_EQ(site.total_bytes.value, 30);
+  ASSERT_EQ(out.stacks[site.stack].frames.size(), 3u);
+  EXPECT_EQ(out.frames[out.stacks[site.stack].frames[0]].offset, 0x100u);
+  EXPECT_EQ(out.modules[out.frames[out.stacks[site.stack].frames[0]].module].build_id, "ab");
+}
+
+TEST(LedgerSites, KindsAreSeparateRowsAndSharedMemoryIsAMapping) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  pages.AddRecord({.size = 1, .stack = stack, .kind = BlockKind::kHeap});
+  pages.AddRecord({.size = 20, .stack = stack, .kind = BlockKind::kMmap});
+  pages.AddRecord({.size = 300, .stack = stack, .kind = BlockKind::kShm});
+  pages.AddRecord({.size = 4000, .stack = stack, .kind = BlockKind::kThread});
+  const Snapshot out = CaptureDead(pages.Seal());
+  ASSERT_EQ(out.sites.size(), 3u);
+  EXPECT_EQ(out.sites[0].kind, SiteKind::kThread);
+  EXPECT_EQ(out.sites[0].live_bytes.value, 4000);
+  EXPECT_EQ(out.sites[1].kind, SiteKind::kMmap);
+  EXPECT_EQ(out.sites[1].live_bytes.value, 320);
+  EXPECT_EQ(out.sites[2].kind, SiteKind::kHeap);
+}
+
+TEST(LedgerSites, ScopesSplitLiveBlocksAndTotalsStayWithTheStack) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  pages.AddScope(7, "gun_sync");
+  pages.AddRecord({.size = 100, .stack = stack, .scope = 7});
+  pages.AddRecord({.size = 30, .stack = stack, .scope = 9});
+  pages.AddTally({.stack = stack, .samples = 2, .born_bytes = 130, .born_count = 2});
+  const Snapshot out = CaptureDead(pages.Seal());
+  ASSERT_EQ(out.sites.size(), 3u);
+  EXPECT_EQ(out.scopes[out.sites[0].scope], "gun_sync");
+  EXPECT_EQ(out.scopes[out.sites[1].scope], "scope 9");
+  EXPECT_EQ(out.sites[0].total_bytes.value, 0);
+  EXPECT_EQ(out.sites[2].scope, 0u);
+  EXPECT_EQ(out.sites[2].live_bytes.value, 0);
+  EXPECT_EQ(out.sites[2].total_bytes.value, 130);
+}
+
+TEST(LedgerSites, CohortsAreSharedInTimeOrderAndAddUp) {
+  PageBuilder pages;
+  const uint32_t a = pages.AddStack({0x1100}), b = pages.AddStack({0x1200});
+  for (uint32_t tick = 0; tick < 6000; tick += 10) pages.AddRecord({.size = 8, .stack = a, .tick = tick});
+  pages.AddRecord({.size = 8, .stack = b, .tick = 5999});
+  const Snapshot out = CaptureDead(pages.Seal());
+  ASSERT_EQ(out.sites.size(), 2u);
+  const std::vector<snapshot::Cohort>& cohorts = out.sites[0].cohorts;
+  EXPECT_LE(cohorts.size(), 64u);
+  EXPECT_GE(cohorts.size(), 32u);
+  double bytes = 0;
+  for (size_t i = 0; i < cohorts.size(); ++i) {
+    EXPECT_LT(cohorts[i].from_ms, cohorts[i].to_ms);
+    EXPECT_EQ(cohorts[i].from_ms, i == 0 ? kStartedMs : cohorts[i - 1].to_ms);
+    bytes += cohorts[i].live_bytes;
+  }
+  EXPECT_EQ(bytes, out.sites[0].live_bytes.value);
+  ASSERT_EQ(out.sites[1].cohorts.size(), 1u);
+  EXPECT_EQ(out.sites[1].cohorts[0].from_ms, cohorts.back().from_ms);
+}
+
+TEST(LedgerSites, CohortEdgesOfALaterSnapshotAreAmongTheEarlierOnes) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  for (uint32_t tick = 0; tick < 900; ++tick) pages.AddRecord({.size = 8, .stack = stack, .tick = tick});
+  const UniqueFd fd = pages.Seal();
+  const Snapshot early = CaptureDead(UniqueFd(::dup(fd.Get())), kStartedMs + 9'000);
+  const Snapshot late = CaptureDead(UniqueFd(::dup(fd.Get())), kStartedMs + 100'000);
+  std::vector<int64_t> edges;
+  for (const snapshot::Cohort& cohort : early.sites[0].cohorts) edges.push_back(cohort.from_ms);
+  for (const snapshot::Cohort& cohort : late.sites[0].cohorts) {
+    EXPECT_TRUE(std::binary_search(edges.begin(), edges.end(), cohort.from_ms)) << cohort.from_ms;
+  }
+  EXPECT_LT(late.sites[0].cohorts.size(), early.sites[0].cohorts.size());
+}
+
+TEST(LedgerSites, TheEightThreadsWithMostAreKept) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  for (uint32_t round = 0; round < 3; ++round) {
+    for (uint32_t thread = 1; thread <= 100; ++thread) {
+      pages.AddRecord({.size = thread, .stack = stack, .thread = thread});
+    }
+  }
+  pages.AddThread(100, 5100, "worker", 5, 0);
+  const Snapshot out = CaptureDead(pages.Seal());
+  const std::vector<snapshot::ThreadShare>& threads = OnlySite(out).threads;
+  ASSERT_EQ(threads.size(), 8u);
+  EXPECT_EQ(threads[0].live_bytes, 300);
+  EXPECT_EQ(threads[7].live_bytes, 279);
+  EXPECT_EQ(out.threads[threads[0].thread].tid, 5100u);
+  EXPECT_EQ(out.threads[threads[0].thread].name, "worker");
+  EXPECT_EQ(out.threads[threads[0].thread].started_ms, kStartedMs + 50);
+}
+
+TEST(LedgerSites, WhatAChildInheritedIsARowOfItsOwn) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  protocol::InheritedTally tally{};
+  tally.stack = stack;
+  tally.samples = 10;
+  tally.live_bytes = 640;
+  tally.live_count_256 = 8 * 256;
+  tally.died_samples = 2;
+  tally.oldest_realtime_ms = kStartedMs - 5'000;
+  pages.AddInherited(tally);
+  pages.AddRecord({.size = 16, .stack = stack});
+  const Snapshot out = CaptureDead(pages.Seal());
+  ASSERT_EQ(out.sites.size(), 2u);
+  EXPECT_TRUE(out.sites[0].inherited);
+  EXPECT_EQ(out.sites[0].live_bytes.value, 640);
+  EXPECT_EQ(out.sites[0].live_count.value, 8);
+  EXPECT_EQ(out.sites[0].live_bytes.samples, 8u);
+  EXPECT_EQ(out.sites[0].freed_samples, 2u);
+  EXPECT_EQ(out.sites[0].oldest_birth_ms, kStartedMs - 5'000);
+  EXPECT_EQ(out.sites[0].total_bytes.value, 0);
+  EXPECT_FALSE(out.sites[1].inherited);
+  EXPECT_EQ(out.sites[1].live_bytes.value, 16);
+}
+
+TEST(LedgerSites, SampledBlocksStandForTheirWeight) {
+  PageBuilder pages;
+  pages.header().interval_bytes = 1024;
+  const uint32_t stack = pages.AddStack({0x1100});
+  for (int i = 0; i < 5; ++i) pages.AddRecord({.size = 100, .stack = stack, .interval = 1024});
+  pages.AddRecord({.size = 5000, .stack = stack, .interval = 1024});
+  const Snapshot out = CaptureDead(pages.Seal());
+  const Site& site = OnlySite(out);
+  const double p = 1 - std::exp(-100.0 / 1024);
+  EXPECT_NEAR(site.live_bytes.value, 5 * 100 / p + 5000, 1e-6);
+  EXPECT_NEAR(site.live_count.value, 5 / p + 1, 1e-9);
+  EXPECT_NEAR(site.live_bytes.variance, 5 * (1 - p) * (100 / p) * (100 / p), 1e-3);
+  EXPECT_NEAR(site.live_count.variance, 5 * (1 - p) / p / p, 1e-6);
+  EXPECT_NEAR(site.live_bytes.largest_weight, 100 / p, 1e-9);
+  EXPECT_FALSE(out.sampling.exact);
+  EXPECT_EQ(out.sampling.mean_bytes, 1024u);
+}
+
+TEST(LedgerSites, AProcessThatWasEverSampledIsNotExact) {
+  PageBuilder pages;
+  pages.header().sampling_points = 2;
+  pages.header().sampling[0] = {testing::kStartedNs, 4096};
+  pages.header().sampling[1] = {testing::kStartedNs + 1'000'000'000, 1};
+  const Snapshot out = CaptureDead(pages.Seal());
+  EXPECT_FALSE(out.sampling.exact);
+  ASSERT_EQ(out.sampling.history.size(), 2u);
+  EXPECT_EQ(out.sampling.history[1].time_ms, kStartedMs + 1000);
+}
+
+TEST(LedgerSites, TheHeaderTellsWhoAndHowItEnded) {
+  PageBuilder pages;
+  pages.header().image_end = static_cast<uint32_t>(protocol::ImageEnd::kExit);
+  pages.header().exit_status = 3;
+  pages.header().activity_points = 2;
+  pages.header().activity[0] = {testing::kStartedNs, 0};
+  pages.header().activity[1] = {testing::kStartedNs + 2'000'000'000, 500};
+  pages.header().allocated_bytes = 900;
+  pages.header().lost_records = 2;
+  const Snapshot out = CaptureDead(pages.Seal());
+  EXPECT_EQ(out.process.pid, 4242);
+  EXPECT_EQ(out.process.command, (std::vector<std::string>{"subject", "--flag"}));
+  EXPECT_EQ(out.process.end, snapshot::End::kExit);
+  EXPECT_EQ(out.process.exit_status, 3);
+  EXPECT_EQ(out.losses.records, 2u);
+  ASSERT_EQ(out.activity.size(), 3u);
+  EXPECT_EQ(out.activity[1].time_ms, kStartedMs + 2'000);
+  EXPECT_EQ(out.activity[2].allocated_bytes, 900u);
+}
+
+}  // namespace
+}  // namespace leakhunt::ledger

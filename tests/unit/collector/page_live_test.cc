@@ -1,0 +1,232 @@
+// Reading a process that goes on: slots are never seen half written, and the bounds hold what moved.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <thread>
+
+#include "collector/ledger/ledger.h"
+#include "collector/ledger/page_directory.h"
+#include "collector/ledger/page_file.h"
+#include "collector/ledger/site_rows.h"
+#include "collector/ledger/slot_copier.h"
+#include "collector/ledger/tally_sums.h"
+#include "page_builder.h"
+
+namespace leakhunt::ledger {
+namespace {
+
+using protocol::RecordSlot;
+using protocol::SlotState;
+using snapshot::Snapshot;
+using testing::PageBuilder;
+
+class Mapping {
+ public:
+  explicit Mapping(int fd, size_t bytes)
+      : bytes_(bytes), at_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) {}
+  ~Mapping() { ::munmap(at_, bytes_); }
+  template <class T>
+  T* At(uint64_t offset) const {
+    return reinterpret_cast<T*>(static_cast<char*>(at_) + offset);
+  }
+
+ private:
+  size_t bytes_;
+  void* at_;
+};
+
+void StoreRelaxed(uint64_t* word, uint64_t value) { std::atomic_ref(*word).store(value, std::memory_order_relaxed); }
+void StoreRelease(uint64_t* word, uint64_t value) { std::atomic_ref(*word).store(value, std::memory_order_release); }
+
+// Bears and buries a block in `slot`, every word of which names its generation.
+void Rebirth(RecordSlot* slot, uint64_t generation) {
+  StoreRelease(&slot->state, protocol::PackState(generation - 1, SlotState::kDead));
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  StoreRelaxed(&slot->size_interval, generation & 0xFFFF);
+  StoreRelaxed(&slot->stack_birth, generation & 0xFFFF);
+  StoreRelaxed(&slot->address_kind, generation & 0xFFFF);
+  StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kLive));
+}
+
+TEST(PageLive, SlotsAreNeverSeenHalfWritten) {
+  PageBuilder pages;
+  const uint64_t area = pages.AddArea(protocol::AreaKind::kRecords, 16, 1);
+  UniqueFd fd = pages.Seal();
+  const Mapping mapping(fd.Get(), protocol::kExtentBytes);
+  constexpr uint64_t kSlots = 64;
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (uint64_t generation = 1; !stop.load(std::memory_order_relaxed); ++generation) {
+      for (uint64_t i = 0; i < kSlots; ++i) Rebirth(mapping.At<RecordSlot>(area) + i, generation);
+    }
+  });
+  Result<PageFile> file = PageFile::Open(std::move(fd));
+  ASSERT_TRUE(file);
+  SlotCopier copier(*file, PageWriter::kActive);
+  uint64_t seen = 0, torn = 0;
+  for (int sweep = 0; sweep < 20'000; ++sweep) {
+    copier.ForEach<RecordSlot>(Area{area, 16 * protocol::kPageBytes, 1}, [&](uint64_t, const RecordSlot& slot) {
+      if (protocol::StateOf(slot.state) != SlotState::kLive) return;
+      ++seen;
+      const uint64_t mark = protocol::GenerationOf(slot.state) & 0xFFFF;
+      if (slot.size_interval != mark || slot.stack_birth != mark || slot.address_kind != mark) ++torn;
+    });
+  }
+  stop = true;
+  writer.join();
+  EXPECT_GT(seen, 0u);
+  EXPECT_EQ(torn, 0u);
+}
+
+// A guest of one thread: fills the slots of one area and empties them again, tallying each step.
+class Churner {
+ public:
+  static constexpr uint64_t kBlock = 100;
+
+  Churner(const Mapping& mapping, uint32_t stack, uint64_t tally, uint64_t slots)
+      : stack_(stack), tally_(mapping.At<protocol::StackTally>(tally)), slots_(mapping.At<RecordSlot>(slots)) {}
+
+  void Bear(uint64_t index) {
+    const RecordSlot slot = PageBuilder::MakeRecord({.size = kBlock, .stack = stack_}, ++generation_);
+    StoreRelaxed(&tally_->born_count_256, tally_->born_count_256 + 256);
+    StoreRelaxed(&tally_->born_bytes, tally_->born_bytes + kBlock);
+    StoreRelaxed(&tally_->samples, tally_->samples + 1);
+    StoreRelaxed(&slots_[index].size_interval, slot.size_interval);
+    StoreRelaxed(&slots_[index].stack_birth, slot.stack_birth);
+    StoreRelaxed(&slots_[index].address_kind, slot.address_kind);
+    StoreRelease(&slots_[index].state, slot.state);
+  }
+
+  void Bury(uint64_t index) {
+    const uint64_t generation = protocol::GenerationOf(slots_[index].state);
+    StoreRelease(&slots_[index].state, protocol::PackState(generation, SlotState::kDead));
+    StoreRelaxed(&tally_->died_bytes, tally_->died_bytes + kBlock);
+    StoreRelaxed(&tally_->died_samples, tally_->died_samples + 1);
+  }
+
+ private:
+  uint32_t stack_;
+  protocol::StackTally* tally_;
+  RecordSlot* slots_;
+  uint64_t generation_ = 0;
+};
+
+TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  const uint64_t tally = pages.AddTally({.stack = stack});
+  const uint64_t area = pages.AddArea(protocol::AreaKind::kRecords, 4, 1);
+  UniqueFd fd = pages.Seal();
+  const Mapping mapping(fd.Get(), protocol::kExtentBytes);
+  Churner guest(mapping, stack, tally, area);
+  Result<PageFile> file = PageFile::Open(std::move(fd));
+  ASSERT_TRUE(file);
+  const PageDirectory directory = PageDirectory::Read(*file, 1);
+  const ProcessClock clock(*file->ReadHeader(), testing::kStartedMs + 1000);
+  SlotCopier copier(*file, PageWriter::kActive);
+
+  for (uint64_t i = 0; i < 10; ++i) guest.Bear(i);
+  const TallySums before = TallySums::Read(*file, directory);  // the moment the snapshot speaks of: 1000 bytes
+  for (uint64_t i = 10; i < 13; ++i) guest.Bear(i);
+  guest.Bury(0), guest.Bury(1);
+  BlockSums blocks = BlockSums::Sweep(&copier, directory, clock, 0);
+  guest.Bear(13);
+  for (uint64_t i = 2; i < 6; ++i) guest.Bury(i);
+  const TallySums after = TallySums::Read(*file, directory);
+
+  StackTable stacks(*file, directory);
+  stacks.Resolve({stack});
+  ScopeTable scopes = ScopeTable::Read(*file, directory);
+  ThreadTable threads = ThreadTable::Read(*file, directory, clock);
+  Sightings sightings;
+  SiteRows rows(stacks, clock);
+  rows.AddBlocks(&blocks, &scopes);
+  rows.AddTallies(&before, after);
+  const std::vector<snapshot::Site> sites = rows.Finish(&threads, &sightings, testing::kStartedMs + 1000);
+  ASSERT_EQ(sites.size(), 1u);
+  EXPECT_EQ(sites[0].live_bytes.value, 1100);
+  EXPECT_EQ(sites[0].live_bytes.moved_down, 400);
+  EXPECT_EQ(sites[0].live_bytes.moved_up, 600);
+  EXPECT_EQ(sites[0].live_count.moved_down, 4);
+  EXPECT_EQ(sites[0].live_count.moved_up, 6);
+  EXPECT_EQ(sites[0].total_bytes.value, 1400);
+  EXPECT_EQ(sites[0].total_bytes.moved_down, 400);
+  EXPECT_EQ(sites[0].total_bytes.moved_up, 0);
+}
+
+TEST(PageLive, CapturesOfAProcessThatNeverRestsAreConsistent) {
+  constexpr uint64_t kSlots = 4096;
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  const uint64_t tally = pages.AddTally({.stack = stack});
+  const uint64_t area = pages.AddArea(protocol::AreaKind::kRecords, kSlots * 32 / protocol::kPageBytes, 1);
+  UniqueFd fd = pages.Seal();
+  const Mapping mapping(fd.Get(), protocol::kExtentBytes);
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    Churner guest(mapping, stack, tally, area);
+    for (uint64_t n = 0; !stop.load(std::memory_order_relaxed); ++n) {
+      (n / kSlots) % 2 == 0 ? guest.Bear(n % kSlots) : guest.Bury(n % kSlots);
+    }
+  });
+  Result<std::unique_ptr<ProcessLedger>> ledger = ProcessLedger::Open(std::move(fd));
+  ASSERT_TRUE(ledger);
+  CaptureOptions options;
+  options.now_ms = testing::kStartedMs + 1000;
+  double moved = 0, last_total = 0;
+  for (int i = 0; i < 200 || (moved == 0 && i < 100'000); ++i) {
+    Snapshot out;
+    ASSERT_TRUE((*ledger)->Capture(options, &out));
+    if (out.sites.empty()) continue;  // before the first birth
+    ASSERT_EQ(out.sites.size(), 1u);
+    const snapshot::Site& site = out.sites[0];
+    ASSERT_EQ(site.live_bytes.value, site.live_count.value * Churner::kBlock);
+    ASSERT_LE(site.live_bytes.value, kSlots * Churner::kBlock);
+    ASSERT_GE(site.total_bytes.value, last_total);
+    ASSERT_EQ(out.losses.invalid_records, 0u);
+    // What lives is what was born and has not died, give or take what moved while it was being read.
+    const double balance = site.total_bytes.value - site.freed_bytes;
+    const double slack = site.live_bytes.moved_down + site.live_bytes.moved_up + Churner::kBlock;
+    ASSERT_NEAR(site.live_bytes.value, balance, slack);
+    last_total = site.total_bytes.value;
+    moved += site.live_bytes.moved_down + site.live_bytes.moved_up;
+  }
+  stop = true;
+  writer.join();
+  EXPECT_GT(moved, 0);
+}
+
+TEST(PageLive, MovementIsTheDifferenceOfTwoTallies) {
+  TallySum before, after;
+  before.samples = 10, before.born_bytes = 1000, before.born_count = 20, before.died_samples = 4,
+  before.died_bytes = 400;
+  after.samples = 13, after.born_bytes = 1300, after.born_count = 26, after.died_samples = 5, after.died_bytes = 500;
+  const Moved moved = MovedBetween(&before, after);
+  EXPECT_EQ(moved.born_bytes, 300);
+  EXPECT_EQ(moved.born_count, 6);
+  EXPECT_EQ(moved.died_bytes, 100);
+  EXPECT_NEAR(moved.died_count, 2, 1e-9);
+  EXPECT_EQ(MovedBetween(nullptr, after).born_bytes, 1300);
+  EXPECT_EQ(MovedBetween(&after, before).born_bytes, 0);
+}
+
+TEST(PageLive, NothingMovedInAProcessAtRest) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  pages.AddRecord({.size = 100, .stack = stack});
+  pages.AddTally(
+      {.stack = stack, .samples = 5, .born_bytes = 500, .born_count = 5, .died_samples = 4, .died_bytes = 400});
+  Result<std::unique_ptr<ProcessLedger>> ledger = ProcessLedger::Open(pages.Seal());
+  ASSERT_TRUE(ledger);
+  Snapshot out;
+  CaptureOptions options;
+  options.now_ms = testing::kStartedMs + 1000;
+  ASSERT_TRUE((*ledger)->Capture(options, &out));
+  EXPECT_EQ(out.sites[0].live_bytes.value, 100);
+  EXPECT_EQ(out.sites[0].live_bytes.moved_down, 0);
+  EXPECT_EQ(out.sites[0].live_bytes.moved_up, 0);
+}
+
+}  // namespace
+}  // namespace leakhunt::ledger
