@@ -5,7 +5,7 @@ namespace leakhunt::viewer {
 namespace {
 
 const Command* const kCommands[] = {
-    &kTopSitesCommand,
+    &kTopSitesCommand, &kHandlesCommand, &kDiffCommand, &kVitalsCommand, &kProcessesCommand,
 };
 
 const char* const kLater[] = {"trend", "findings", "flamegraph", "html", "live", "export", "symbolize", "bundle"};

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "viewer/command.h"
+#include "viewer/render/paragraph.h"
 #include "viewer/render/preamble.h"
 #include "viewer/render/stack_lines.h"
 #include "viewer/render/table.h"
@@ -31,8 +32,14 @@ std::string Where(const SiteRow& row, Loaded& loaded) {
 
 Table MakeTable(const std::vector<SiteRow>& rows, Loaded& loaded, const Options& options) {
   Table table;
-  table.columns = {{"#"},        {"live"},   {"±"},      {"blocks"},
-                   {"total"},    {"growth"}, {"oldest"}, {"verdict", Align::kLeft},
+  table.columns = {{"#"},
+                   {"live"},
+                   {"±", Align::kRight, 1},
+                   {"blocks", Align::kRight, 3},
+                   {"total", Align::kRight, 4},
+                   {"growth"},
+                   {"oldest", Align::kRight, 2},
+                   {"verdict", Align::kLeft},
                    {"where", Align::kLeft}};
   for (size_t i = 0; i < rows.size(); ++i) {
     const SiteRow& row = rows[i];
@@ -62,11 +69,7 @@ std::string SumText(const snapshot::Snapshot& s) {
 void WriteText(const std::vector<SiteRow>& rows, size_t of, Loaded& loaded, Context& context) {
   std::vector<std::string> lines = Preamble(loaded);
   lines.push_back(SumText(*loaded.snapshot));
-  for (const std::string& line : lines) {
-    bool note = line.starts_with("note:");
-    std::string fitted = Shorten(line, static_cast<size_t>(context.terminal.width));
-    context.out << (note ? Styled(fitted, Style::kYellow, context.terminal) : fitted) << "\n";
-  }
+  WriteLines(lines, context.terminal, context.out);
   context.out << "\n";
   if (rows.empty()) {
     context.out << (context.options.filter.empty() ? "no site holds memory\n" : "no site matches the filter\n");
@@ -80,7 +83,7 @@ void WriteMarkdown(const std::vector<SiteRow>& rows, Loaded& loaded, Context& co
   std::vector<std::string> lines = Preamble(loaded);
   context.out << "### Call sites holding memory: " << loaded.snapshot->process.name << "\n\n";
   lines.push_back(SumText(*loaded.snapshot));
-  for (const std::string& line : lines) context.out << "- " << line << "\n";
+  WriteList(lines, context.out);
   context.out << "\n";
   WriteMarkdownTable(MakeTable(rows, loaded, context.options), context.out);
   if (context.options.by != By::kSite) return;

@@ -9,7 +9,8 @@ namespace leakhunt::viewer {
 namespace {
 
 constexpr size_t kGap = 2;
-constexpr size_t kLeastLast = 20;  // the last column is not cut below this, whatever the width
+constexpr size_t kLeastLast = 20;   // the last column is not cut below this, whatever the width
+constexpr size_t kEnoughLast = 32;  // for this much of it expendable columns are given up
 
 std::vector<size_t> Measure(const Table& table) {
   std::vector<size_t> widths(table.columns.size(), 0);
@@ -22,10 +23,28 @@ std::vector<size_t> Measure(const Table& table) {
   return widths;
 }
 
-void FitLast(std::vector<size_t>& widths, int terminal_width) {
-  if (widths.empty()) return;
+size_t WidthBeforeLast(const std::vector<size_t>& widths) {
   size_t used = 0;
   for (size_t c = 0; c + 1 < widths.size(); ++c) used += widths[c] > 0 ? widths[c] + kGap : 0;
+  return used;
+}
+
+void DropExpendable(const std::vector<Column>& columns, std::vector<size_t>& widths, int terminal_width) {
+  while (!widths.empty()) {
+    size_t wanted = WidthBeforeLast(widths) + std::min(widths.back(), kEnoughLast);
+    size_t drop = widths.size();
+    for (size_t c = 0; c + 1 < widths.size(); ++c) {
+      bool more = drop == widths.size() || columns[c].expendable > columns[drop].expendable;
+      if (widths[c] > 0 && columns[c].expendable > 0 && more) drop = c;
+    }
+    if (wanted <= static_cast<size_t>(terminal_width) || drop == widths.size()) return;
+    widths[drop] = 0;
+  }
+}
+
+void FitLast(std::vector<size_t>& widths, int terminal_width) {
+  if (widths.empty()) return;
+  size_t used = WidthBeforeLast(widths);
   size_t width = static_cast<size_t>(terminal_width);
   size_t left = width > used ? width - used : 0;
   widths.back() = std::min(widths.back(), std::max(left, kLeastLast));
@@ -63,6 +82,7 @@ std::string Styled(const std::string& text, Style style, const Terminal& termina
 
 void WriteTextTable(const Table& table, const Terminal& terminal, std::ostream& out) {
   std::vector<size_t> widths = Measure(table);
+  DropExpendable(table.columns, widths, terminal.width);
   FitLast(widths, terminal.width);
   std::vector<std::string> titles;
   for (const Column& column : table.columns) titles.push_back(column.title);

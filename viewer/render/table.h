@@ -14,6 +14,7 @@ enum class Align { kLeft, kRight };
 struct Column {
   std::string title;
   Align align = Align::kRight;
+  int expendable = 0;  // a narrow terminal loses the columns with the highest number first; 0 = never
 };
 
 // Cells are plain text. In a terminal table each row may be followed by lines of its own (a stack).
@@ -23,7 +24,8 @@ struct Table {
   std::vector<std::vector<std::string>> details;  // by row; may be shorter than `rows`
 };
 
-// The last column takes what is left of the width and is cut; details are cut too. Columns empty in every row are dropped.
+// The last column takes what is left of the width and is cut; details are cut too. Columns empty in every row are dropped,
+// and expendable ones as long as the last has no room.
 void WriteTextTable(const Table& table, const Terminal& terminal, std::ostream& out);
 void WriteMarkdownTable(const Table& table, std::ostream& out);
 

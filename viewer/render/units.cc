@@ -78,6 +78,11 @@ std::string CountRate(double per_s) {
   return "0";
 }
 
+std::string WithSign(double value, std::string text) {
+  if (value > 0) text.insert(text.begin(), '+');
+  return text;
+}
+
 std::string Age(int64_t ms) {
   if (ms < 0) ms = 0;
   int64_t s = ms / 1000;

@@ -13,6 +13,7 @@ std::string Bytes(double bytes);                   // "0 B", "512 B", "1.50 KiB"
 std::string Count(double count);                   // "7", "9,999" below ten thousand, then "12.3 k", "4.56 M"
 std::string Rate(double bytes_per_s);              // "+1.50 KiB/s", "0 B/s"; per minute, hour or day when slow
 std::string CountRate(double per_s);               // "+3.0/s", "+1.2/min", "0"
+std::string WithSign(double value, std::string text);  // "+" in front when the value is positive
 std::string Age(int64_t ms);                       // "40 ms", "12 s", "3 min", "2 h 5 min", "4 d 3 h"
 std::string Margin(const snapshot::Estimate& e);   // half of the 95 % interval as bytes, "" when there is none
 std::string CountMargin(const snapshot::Estimate& e);

@@ -1,0 +1,59 @@
+#include "viewer/vitals_json.h"
+
+#include "viewer/render/json_parts.h"
+
+namespace leakhunt::viewer {
+namespace {
+
+Json PointJson(const snapshot::VitalsPoint& p) {
+  return {{"time", TimeJson(p.time_ms)},
+          {"rss_bytes", p.rss_bytes},
+          {"pss_bytes", p.pss_bytes},
+          {"heap_live_bytes", p.heap_live_bytes},
+          {"allocator_slack_bytes", p.allocator_slack_bytes},
+          {"mmap_bytes", p.mmap_bytes},
+          {"stack_bytes", p.stack_bytes},
+          {"file_bytes", p.file_bytes},
+          {"open_handles", p.open_handles},
+          {"threads", p.threads},
+          {"peak_rss_bytes", p.peak_rss_bytes},
+          {"page_table_bytes", p.page_table_bytes},
+          {"swap_bytes", p.swap_bytes},
+          {"virtual_bytes", p.virtual_bytes},
+          {"leakhunt_bytes", p.leakhunt_bytes},
+          {"cgroup_bytes", p.cgroup_bytes},
+          {"allocated_bytes", p.allocated_bytes},
+          {"cpu_seconds", NumberJson(p.cpu_seconds)}};
+}
+
+Json OrNull(uint64_t value) { return value == 0 ? Json(nullptr) : Json(value); }
+
+}  // namespace
+
+std::string VitalsJson(const VitalsSeries& series) {
+  const snapshot::Snapshot& s = series.chosen.snapshot;
+  Json points = Json::array();
+  for (const snapshot::VitalsPoint& p : series.points) points.push_back(PointJson(p));
+  Json exhaustion = Json::array();
+  for (const Exhaustion& e : FindExhaustion(series)) {
+    exhaustion.push_back({{"what", e.what},
+                          {"used", NumberJson(e.used)},
+                          {"limit", NumberJson(e.limit)},
+                          {"growth_per_s", NumberJson(e.growth_per_s)},
+                          {"seconds", NumberJson(e.seconds)}});
+  }
+  Json limits = {{"cgroup_bytes", OrNull(s.limits.cgroup_bytes)},
+                 {"cgroup_oom_kills", s.limits.cgroup_oom_kills},
+                 {"address_space_bytes", OrNull(s.limits.address_space_bytes)},
+                 {"open_handles", OrNull(s.limits.open_handles)},
+                 {"machine_bytes", OrNull(s.limits.machine_bytes)},
+                 {"machine_available_bytes", OrNull(s.limits.machine_available_bytes)}};
+  return Dump({{"schema", "leakhunt/vitals/1"},
+               {"process", ProcessJson(s.process)},
+               {"snapshot", SnapshotJson(s)},
+               {"points", std::move(points)},
+               {"limits", std::move(limits)},
+               {"time_to_exhaustion", std::move(exhaustion)}});
+}
+
+}  // namespace leakhunt::viewer
