@@ -34,7 +34,7 @@ expect() {  # what it means, a command that must succeed
 }
 
 one_line() { [ "$(wc -l <"$1")" -eq 1 ]; }
-run() { "$collect" --quiet --output "$work/data" --socket "$work/socket" -- "$@"; }
+run=("$collect" --quiet --output "$work/data" --socket "$work/socket" --)
 
 for program in "$collect" "$report"; do
   name=$(basename "$program")
@@ -47,19 +47,19 @@ for program in "$collect" "$report"; do
   expect "$name says who speaks" grep -q "^$name: " err
 done
 
-check "the command's status is the exit status" 42 run sh -c 'exit 42'
-check "128+N when signal N ended it" 137 run sh -c 'kill -9 $$'
-check "127: not found" 127 run "$work/no-such-program"
+check "the command's status is the exit status" 42 "${run[@]}" sh -c 'exit 42'
+check "128+N when signal N ended it" 137 "${run[@]}" sh -c 'kill -9 $$'
+check "127: not found" 127 "${run[@]}" "$work/no-such-program"
 expect "in one line" one_line err
 touch plain-file
-check "126: not executable" 126 run "$work/plain-file"
+check "126: not executable" 126 "${run[@]}" "$work/plain-file"
 expect "in one line" one_line err
 check "125: a bad option before the command" 125 "$collect" --no-such-option -- true
 check "no command after --" 125 "$collect" --
-check "a program's streams are its own" 0 run sh -c 'echo out; echo err >&2'
+check "a program's streams are its own" 0 "${run[@]}" sh -c 'echo out; echo err >&2'
 expect "stdout is untouched" test "$(cat out)" = out
 expect "stderr is untouched" test "$(cat err)" = err
-check "the first descriptor a program opens is 3" 0 run sh -c 'exec 3</dev/null && readlink /proc/self/fd/3'
+check "the first descriptor a program opens is 3" 0 "${run[@]}" sh -c 'exec 3</dev/null && readlink /proc/self/fd/3'
 
 check "a report of it" 0 "$report" top-sites "$work/data"
 expect "with private directories" test "$(stat -c %a "$work/data"/*/ | sort -u)" = 700
@@ -67,7 +67,8 @@ expect "and private files" test "$(stat -c %a "$work/data"/*/*.lhs | sort -u)" =
 check "an absent recording" 1 "$report" top-sites "$work/absent"
 expect "in one line" one_line err
 check "an unknown command" 2 "$report" no-such-command
-head -c 300 "$(find "$work/data" -name '*.lhs' | head -n 1)" >torn.lhs
+whole=$(find "$work/data" -name '*.lhs' | head -n 1)
+head -c $(($(stat -c %s "$whole") - 20)) "$whole" >torn.lhs
 check "a torn file" 1 "$report" top-sites torn.lhs
 expect "in one line that names it" grep -q '^leakhunt-report: .*torn\.lhs.*' err
 echo "not a snapshot" >foreign.lhs

@@ -42,7 +42,7 @@ try "off: bare and silent" 6 no 0 env LEAKHUNT_COLLECTOR=off "$entrypoint" "${an
 try "an output that cannot be written goes elsewhere" 6 no 0 env LEAKHUNT_OUTPUT=/proc/none TMPDIR="$work" \
   "$entrypoint" "${answer[@]}"
 [ "$(id -u)" -ne 0 ] || try "without root" 6 yes 0 setpriv --reuid 65534 --regid 65534 --clear-groups \
-  "$entrypoint" "${answer[@]}"
+  env LEAKHUNT_SOCKET="$work/socket-of-nobody" "$entrypoint" "${answer[@]}"
 
 mv prefix/bin/leakhunt-collect prefix/bin/away
 try "without a collector: bare, one warning" 6 no 1 "$entrypoint" "${answer[@]}"

@@ -12,6 +12,7 @@ import argparse
 import collections
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,10 @@ def run_valgrind(command, work):
                    os.path.join(frame.findtext("dir", ""), frame.findtext("file", "")), frame.findtext("line", "0"))
                   for frame in error.find("stack")]
         frames = [frame for frame in frames if "vgpreload" not in frame[1]]
-        sites.append(site_of(frames, int(what.findtext("leakedbytes")), int(what.findtext("leakedblocks"))))
+        # Of a block that leads to others, leakedbytes is the sum, and the others are listed once more by themselves.
+        direct = re.search(r"\(([\d,]+) direct", what.findtext("text"))
+        own_bytes = int(direct.group(1).replace(",", "")) if direct else int(what.findtext("leakedbytes"))
+        sites.append(site_of(frames, own_bytes, int(what.findtext("leakedblocks"))))
     return done.returncode, sites
 
 
