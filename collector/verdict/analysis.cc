@@ -182,6 +182,7 @@ class Analyzer {
     if (tested.size() < 3) return growth;
     growth.trend = FindTrend(tested);
     growth.amount = growth.trend.slope.value * whole_span;
+    if (growth.trend.p > kMaybeGrowing) return growth;
     double span = static_cast<double>(end_ms_ - result_.blocks.from_ms);
     double old_span = span - static_cast<double>(result_.blocks.age_ms);
     double weight = result_.blocks.weight;
@@ -195,7 +196,8 @@ class Analyzer {
         on_clock.y.push_back(tested.y[i]);
       }
       if (on_clock.size() < 4) continue;
-      double whole = MedianSlope(on_clock);
+      double whole = kind == ClockKind::kWall ? growth.trend.slope.value * static_cast<double>(end_ms_ - start_ms_)
+                                              : MedianSlope(on_clock);
       if (whole <= 0) continue;
       double begin = on_clock.x.back() - thresholds_.recent_share * (on_clock.x.back() - on_clock.x.front());
       Series last = From(on_clock, begin);
@@ -218,7 +220,7 @@ class Analyzer {
     double from = Since(blocks.from_ms), span = Since(end_ms_) - from;
     Growth growth = Grown(live_, from, span);
     result_.p = std::min({1.0, 2 * result_.live.p, 2 * growth.trend.p});
-    if (!Steady(growth) && old_.size() >= 5) {
+    if (!Steady(growth) && blocks.flat && old_.size() >= 5) {
       int64_t age_ms = blocks.age_ms;
       Series old = OldSeries(age_ms);
       double old_from = from + static_cast<double>(age_ms);

@@ -123,10 +123,13 @@ std::vector<double> AllSlopes(const Series& series) {
   return slopes;
 }
 
-double Nth(std::vector<double>& values, double position) {
-  auto index = static_cast<long>(std::clamp(position, 0.0, static_cast<double>(values.size() - 1)));
-  std::nth_element(values.begin(), values.begin() + index, values.end());
-  return values[static_cast<size_t>(index)];
+using Values = std::vector<double>::iterator;
+
+// The value at `position` when [from, to) is sorted; what is before it is not larger afterwards, what is behind not less.
+Values Nth(Values from, Values to, Values at) {
+  at = std::clamp(at, from, to - 1);
+  std::nth_element(from, at, to);
+  return at;
 }
 
 }  // namespace
@@ -140,12 +143,13 @@ Trend FindTrend(const Series& series) {
   trend.rising_share = pairs.rising;
   if (variance <= 0) return trend;  // constant: slope 0, exactly
   std::vector<double> slopes = AllSlopes(series);
-  double middle = static_cast<double>(slopes.size() - 1) / 2;
-  trend.slope.value = Nth(slopes, middle);
+  auto middle = Nth(slopes.begin(), slopes.end(), slopes.begin() + static_cast<long>((slopes.size() - 1) / 2));
+  trend.slope.value = *middle;
   trend.correction = AutocorrelationCorrection(series, trend.slope.value);
   double sigma = std::sqrt(variance * trend.correction);
-  trend.slope.low = Nth(slopes, middle - kZ95 * sigma / 2);
-  trend.slope.high = Nth(slopes, middle + kZ95 * sigma / 2);
+  auto reach = std::min(static_cast<long>(kZ95 * sigma / 2), middle - slopes.begin());
+  trend.slope.low = *Nth(slopes.begin(), middle + 1, middle - reach);
+  trend.slope.high = *Nth(middle, slopes.end(), middle + std::min(reach, slopes.end() - middle - 1));
   double z = (pairs.s - Sign(pairs.s)) / sigma;
   trend.p = 0.5 * std::erfc(z / std::sqrt(2.0));
   bool no_ties = std::abs(variance - static_cast<double>(n * (n - 1) * (2 * n + 5)) / 18) < 0.5;
@@ -156,7 +160,7 @@ Trend FindTrend(const Series& series) {
 double MedianSlope(const Series& series) {
   if (series.size() < 2) return 0;
   std::vector<double> slopes = AllSlopes(series);
-  return Nth(slopes, static_cast<double>(slopes.size() - 1) / 2);
+  return *Nth(slopes.begin(), slopes.end(), slopes.begin() + static_cast<long>((slopes.size() - 1) / 2));
 }
 
 Series From(const Series& series, double from) {

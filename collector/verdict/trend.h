@@ -24,7 +24,7 @@ struct Trend {
   Slope slope;
 };
 
-inline constexpr size_t kMostTrendPoints = 64;
+inline constexpr size_t kMostTrendPoints = 48;
 
 // Indices of at most `most` of `size` points, first and last among them, evenly spaced in time. `time(i)` rises; only
 // a few points are looked at, so that long histories cost no more than short ones.
