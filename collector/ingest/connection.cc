@@ -73,9 +73,10 @@ Result<std::optional<Received>> Connection::Receive() {
   header.msg_controllen = sizeof(control);
   ssize_t got = recvmsg(socket_.Get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return std::optional<Received>();
+  if (got < 0 && errno == ECONNRESET) return Error{kClosed};  // it closed with our answer unread
   if (got < 0) return ErrnoError("a connection broke", errno);
   std::vector<UniqueFd> descriptors = TakeDescriptors(header);
-  if (got == 0) return Error{"closed"};
+  if (got == 0) return Error{kClosed};
   protocol::Message& message = received.message;
   if (got != sizeof(message) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || message.magic != protocol::kMessageMagic) {
     return Error{"sent a malformed message"};

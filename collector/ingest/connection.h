@@ -21,6 +21,8 @@ struct Peer {
   UniqueFd pidfd;  // invalid on kernels before 5.3, or when the process is gone
 };
 
+inline constexpr char kClosed[] = "closed";
+
 struct Received {
   protocol::Message message{};  // text NUL-terminated
   UniqueFd descriptor;          // what came with it; at most one
@@ -35,7 +37,7 @@ class Connection {
   const Peer& GetPeer() const { return peer_; }
   UniqueFd TakePidfd() { return std::move(peer_.pidfd); }
 
-  // The next message; nothing when none waits. An error when the peer closed or misbehaves.
+  // The next message; nothing when none waits. An error when the peer closed (kClosed) or misbehaves.
   Result<std::optional<Received>> Receive();
 
   // Drops the message when the peer does not read.

@@ -81,7 +81,7 @@ void Reception::Serve(ClientId id) {
     Client* client = found->second.get();
     auto received = client->connection.Receive();
     if (!received) {
-      if (received.error().message != "closed") Detail("process " + std::to_string(client->connection.GetPeer().pid) + ": " + received.error().message);
+      if (received.error().message != kClosed) Detail("process " + std::to_string(client->connection.GetPeer().pid) + ": " + received.error().message);
       return Drop(id);
     }
     if (!*received) return;
@@ -116,7 +116,6 @@ bool Reception::Hello(Client* client, Received received) {
   arrival.memfd = std::move(received.descriptor);
   arrival.pid = peer.pid;
   arrival.uid = peer.uid;
-  arrival.socket_inode = watch::PeerSocketInode(client->connection.Fd());
   arrival.pidfd = client->connection.TakePidfd();
   auto session = sessions_->Admit(std::move(arrival));
   if (!session) {
@@ -126,6 +125,8 @@ bool Reception::Hello(Client* client, Received received) {
   }
   client->session = *session;
   Welcome(client);
+  // After the welcome, for which the guest waits: the first question may make the kernel load a module.
+  sessions_->SetSocketInode(*session, watch::PeerSocketInode(client->connection.Fd()));
   return true;
 }
 

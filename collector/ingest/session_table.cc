@@ -134,7 +134,6 @@ Result<SessionId> SessionTable::Admit(Arrival arrival) {
   for (auto& [id, session] : sessions_) {
     if (session->pages_device != pages.st_dev || session->pages_inode != pages.st_ino) continue;
     session->connected = true;
-    session->recorder->SetOwnSocketInode(arrival.socket_inode);
     return id;
   }
   if (sessions_.size() >= kMaxSessions) return Error{"too many processes are being recorded"};
@@ -163,7 +162,6 @@ Result<SessionId> SessionTable::Admit(Arrival arrival) {
   session->id = next_id_++;
   session->recorder = std::make_unique<record::ImageRecorder>(std::move(*ledger), *header, std::move(process), std::move(facts),
                                                               std::move(recorder_options), &run_);
-  session->recorder->SetOwnSocketInode(arrival.socket_inode);
   session->pidfd = std::move(arrival.pidfd);
   session->invisible = arrival.pid == 0;
   session->pages_device = pages.st_dev;
@@ -219,6 +217,10 @@ void SessionTable::FinishExec(Session* session) {
 void SessionTable::Erase(SessionId id) {
   if (Session* session = Find(id)) loop_->Remove(session->death_source);
   sessions_.erase(id);
+}
+
+void SessionTable::SetSocketInode(SessionId id, uint64_t inode) {
+  if (Session* session = Find(id)) session->recorder->SetOwnSocketInode(inode);
 }
 
 void SessionTable::Disconnected(SessionId id) {

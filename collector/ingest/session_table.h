@@ -31,7 +31,6 @@ struct Arrival {
   pid_t pid = 0;  // 0 = in a pid namespace we cannot see
   uid_t uid = 0;
   UniqueFd pidfd;
-  uint64_t socket_inode = 0;  // the guest's end of its connection
 };
 
 class SessionTable {
@@ -41,6 +40,9 @@ class SessionTable {
 
   // A new session; or the one the pages already belong to, when a guest reconnects.
   Result<SessionId> Admit(Arrival arrival);
+
+  // The guest's end of its connection, as /proc shows it: not a handle of the program.
+  void SetSocketInode(SessionId id, uint64_t inode);
 
   // The guest's connection closed: by its death, its exec, or the program closing what it does not know.
   void Disconnected(SessionId id);

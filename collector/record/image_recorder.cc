@@ -25,6 +25,11 @@ double LiveBytes(const snapshot::Snapshot& snapshot, snapshot::SiteKind kind) {
   return bytes;
 }
 
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
+}
+
 void ThinOlderHalf(std::vector<snapshot::VitalsPoint>* points) {
   std::vector<snapshot::VitalsPoint> kept;
   for (size_t i = 0; i < points->size(); ++i) {
@@ -124,6 +129,7 @@ bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snap
 
 void ImageRecorder::Describe(snapshot::Snapshot* snapshot) const {
   snapshot::ProcessInfo& process = snapshot->process;
+  process.host = HostName();
   process.pid = facts_.pid;
   process.uid = facts_.uid;
   process.image = facts_.image;

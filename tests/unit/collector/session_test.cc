@@ -1,0 +1,350 @@
+// Sessions from Hello to the last snapshot, with real processes as guests and real files.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "collector/ingest/address.h"
+#include "collector/ingest/reception.h"
+#include "collector/snapshot/recording.h"
+#include "fake_guest.h"
+
+namespace leakhunt::ingest {
+namespace {
+
+using leakhunt::testing::FakeGuest;
+using leakhunt::testing::Order;
+using leakhunt::testing::PageBuilder;
+
+class SessionTest : public ::testing::Test {
+ protected:
+  SessionTest() {
+    options_.output = directory_.Path() + "/recordings";
+    options_.output_given = true;
+    socket_ = directory_.Path() + "/collector.sock";
+    Restart();
+  }
+
+  // A new collector with the same options, as after a crash of the first.
+  void Restart() {
+    door_.reset();
+    sessions_.reset();
+    loop_ = std::move(*EventLoop::Create());
+    sessions_ = std::make_unique<SessionTable>(loop_.get(), options_, Mode::kServe);
+    door_ = std::make_unique<Reception>(loop_.get(), sessions_.get(), options_, Admittance::kOwnUser);
+    sessions_->SetDrain([this] { door_->Drain(); });
+    ASSERT_TRUE(door_->Open(std::move(*Listen({socket_}))));
+  }
+
+  UniqueFd Pages(uint32_t image = 0, uint64_t started_ns = leakhunt::testing::kStartedNs) {
+    PageBuilder builder;
+    builder.header().image = image;
+    builder.header().start_ticks = 77;
+    builder.header().started_ns = started_ns;
+    uint32_t stack = builder.AddStack({0x1000, 0x2000});
+    builder.AddRecord({.size = 640, .stack = stack});
+    return builder.Seal();
+  }
+
+  // Turns the loop, ticks included, until `done` or five seconds have passed.
+  template <typename Condition>
+  bool Until(Condition done) {
+    for (int i = 0; i < 500; ++i) {
+      if (done()) return true;
+      EXPECT_TRUE(loop_->RunOnce(10));
+      sessions_->Tick();
+    }
+    return done();
+  }
+
+  void Welcome(FakeGuest* guest) {
+    guest->Tell(Order::kHello);
+    char answer = '?';
+    ASSERT_TRUE(Until([&] { return (answer = guest->Answer()) != '?'; }));
+    ASSERT_EQ(answer, 'w');
+  }
+
+  std::vector<snapshot::Recording> Recordings() {
+    auto found = snapshot::FindRecordings(options_.output);
+    return found ? *found : std::vector<snapshot::Recording>();
+  }
+  snapshot::Snapshot Last(const snapshot::Recording& recording) { return *snapshot::ReadSnapshot(recording.files.back()); }
+  bool Gone() { return sessions_->Count() == 0; }
+
+  leakhunt::testing::TemporaryDirectory directory_;
+  Options options_;
+  std::string socket_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<SessionTable> sessions_;
+  std::unique_ptr<Reception> door_;
+};
+
+TEST_F(SessionTest, AProcessKilledBySignalNineLeavesItsLastState) {
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  pid_t pid = guest.Pid();
+  guest.Tell(Order::kKill);
+  ASSERT_TRUE(Until([&] { return Gone(); }));
+  ASSERT_EQ(Recordings().size(), 1u);
+  snapshot::Snapshot last = Last(Recordings()[0]);
+  EXPECT_EQ(last.reason, "death");
+  EXPECT_EQ(last.process.end, snapshot::End::kSignal);
+  EXPECT_EQ(last.process.signal, SIGKILL);
+  EXPECT_EQ(last.process.pid, pid);
+  EXPECT_TRUE(last.process.run_first);
+  EXPECT_GE(last.process.ended_ms, last.process.started_ms);
+  ASSERT_EQ(last.sites.size(), 1u);
+  EXPECT_EQ(last.sites[0].live_bytes.value, 640);
+}
+
+TEST_F(SessionTest, AStatusIsKnownThoughTheCollectorIsNotTheParent) {
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  guest.Tell(Order::kExit);  // unreaped: the zombie's stat tells
+  ASSERT_TRUE(Until([&] { return Gone(); }));
+  snapshot::Snapshot last = Last(Recordings()[0]);
+  EXPECT_EQ(last.reason, "exit");
+  EXPECT_EQ(last.process.end, snapshot::End::kExit);
+  EXPECT_EQ(last.process.exit_status, 7);
+}
+
+TEST_F(SessionTest, AStatusIsKnownAfterTheParentReaped) {
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  guest.Tell(Order::kAbort);
+  ASSERT_TRUE(WIFSIGNALED(guest.Reap()));  // nothing left in /proc; the pidfd still knows, from Linux 6.15 on
+  ASSERT_TRUE(Until([&] { return Gone(); }));
+  snapshot::Snapshot last = Last(Recordings()[0]);
+  EXPECT_EQ(last.reason, "death");
+  if (last.process.end != snapshot::End::kLost) {
+    EXPECT_EQ(last.process.end, snapshot::End::kSignal);
+    EXPECT_EQ(last.process.signal, SIGABRT);
+  }
+}
+
+TEST_F(SessionTest, WhatOurOwnWaitSaysIsBelievedFirst) {
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  pid_t pid = guest.Pid();
+  guest.Tell(Order::kExit);
+  int status = guest.Reap();
+  sessions_->NoteExit(pid, status);
+  EXPECT_TRUE(Gone());
+  EXPECT_EQ(Last(Recordings()[0]).process.exit_status, 7);
+}
+
+TEST_F(SessionTest, AHelloThatTheSenderDidNotSurviveIsRecorded) {
+  UniqueFd pages = Pages();
+  pid_t pid;
+  {
+    FakeGuest guest(socket_, pages.Get());
+    pid = guest.Pid();
+    guest.Tell(Order::kHello);
+    usleep(50'000);  // let it send; nobody answers, so it waits and is killed by the destructor
+  }
+  ASSERT_TRUE(Until([&] { return Gone() && !Recordings().empty(); }));
+  EXPECT_EQ(Last(Recordings()[0]).process.pid, pid);
+  EXPECT_NE(Last(Recordings()[0]).process.end, snapshot::End::kRunning);
+}
+
+TEST_F(SessionTest, ASnapshotTheProgramAskedForCarriesItsLabel) {
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  guest.Tell(Order::kSnapshot);
+  ASSERT_TRUE(Until([&] { return !Recordings().empty(); }));
+  snapshot::Snapshot last = Last(Recordings()[0]);
+  EXPECT_EQ(last.reason, "request");
+  EXPECT_EQ(last.label, "after the load");
+  EXPECT_EQ(last.process.end, snapshot::End::kRunning);
+  EXPECT_GT(last.vitals.back().rss_bytes, 0u);
+  EXPECT_EQ(last.vitals.back().heap_live_bytes, 640u);
+  EXPECT_GT(last.limits.machine_bytes, 0u);
+  EXPECT_GT(last.handle_totals.limit, 0u);
+}
+
+TEST_F(SessionTest, IntervalsGiveNumberedSnapshotsInPrivateFiles) {
+  options_.interval_ms = 30;
+  Restart();
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  ASSERT_TRUE(Until([&] { return !Recordings().empty() && Recordings()[0].files.size() >= 3; }));
+  snapshot::Recording recording = Recordings()[0];
+  EXPECT_EQ(Last(recording).reason, "interval");
+  EXPECT_EQ(recording.files[2].filename(), "snapshot-000003.lhs");
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(recording.directory).permissions(), perms::owner_all);
+  EXPECT_EQ(std::filesystem::status(options_.output).permissions(), perms::owner_all);
+  EXPECT_EQ(std::filesystem::status(recording.files[0]).permissions(), perms::owner_read | perms::owner_write);
+}
+
+TEST_F(SessionTest, AnExecEndsOneRecordingAndChainsTheNext) {
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  PageBuilder builder;
+  builder.header().start_ticks = 77;
+  builder.header().image_end = static_cast<uint32_t>(protocol::ImageEnd::kExec);
+  std::vector<uint8_t> content = builder.Content();
+  ASSERT_EQ(pwrite(pages.Get(), content.data() + protocol::kPageBytes, 2 * protocol::kPageBytes, protocol::kPageBytes),
+            static_cast<ssize_t>(2 * protocol::kPageBytes));
+  guest.Tell(Order::kDisconnect);
+  ASSERT_TRUE(Until([&] { return Gone(); }));
+  snapshot::Snapshot before = Last(Recordings()[0]);
+  EXPECT_EQ(before.reason, "exec");
+  EXPECT_EQ(before.process.end, snapshot::End::kExit);
+  EXPECT_TRUE(before.process.replaced_by_exec);
+
+  Arrival next;
+  next.memfd = Pages(0, leakhunt::testing::kStartedNs + 1);  // an image that forgot its number with its environment
+  next.pid = guest.Pid();
+  next.uid = geteuid();
+  ASSERT_TRUE(sessions_->Admit(std::move(next)));
+  sessions_->StopAll();
+  ASSERT_EQ(Recordings().size(), 2u);
+  snapshot::Snapshot first = Last(Recordings()[0]), second = Last(Recordings()[1]);
+  if (first.process.image > second.process.image) std::swap(first, second);
+  EXPECT_EQ(second.process.image, 1u);
+  EXPECT_EQ(second.process.pid, first.process.pid);
+  EXPECT_FALSE(second.process.previous.empty());
+  EXPECT_TRUE(std::filesystem::exists(options_.output / second.process.previous));
+  EXPECT_EQ(second.process.run_id, first.process.run_id);
+}
+
+TEST_F(SessionTest, ARestartedCollectorContinuesTheRecordingAndMarksTheGap) {
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  sessions_->SnapshotAll("request", "");
+  snapshot::Snapshot before = Last(Recordings()[0]);
+  Restart();
+  Welcome(&guest);
+  sessions_->SnapshotAll("request", "");
+  ASSERT_EQ(Recordings().size(), 1u);
+  ASSERT_EQ(Recordings()[0].files.size(), 2u);
+  snapshot::Snapshot after = Last(Recordings()[0]);
+  EXPECT_EQ(after.number, 2u);
+  EXPECT_EQ(after.process.run_id, before.process.run_id);
+  ASSERT_EQ(after.losses.gaps.size(), 1u);
+  EXPECT_EQ(after.losses.gaps[0].from_ms, before.time_ms);
+  EXPECT_GE(after.losses.gaps[0].to_ms, before.time_ms);
+  EXPECT_EQ(after.sites[0].live_bytes.value, 640);
+}
+
+TEST_F(SessionTest, AReconnectOfTheSamePagesIsTheSameSession) {
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  guest.Tell(Order::kDisconnect);
+  Welcome(&guest);
+  EXPECT_EQ(sessions_->Count(), 1u);
+  EXPECT_EQ(sessions_->EverAdmitted(), 1u);
+}
+
+TEST_F(SessionTest, AnUnwritableOutputCostsNothingButTheSnapshots) {
+  options_.output = "/proc/leakhunt";
+  Restart();
+  SetVerbosity(Verbosity::kQuiet);
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+  sessions_->SnapshotAll("request", "");
+  EXPECT_EQ(sessions_->Count(), 1u);
+  options_.output = directory_.Path() + "/elsewhere";
+  guest.Tell(Order::kExit);
+  EXPECT_TRUE(Until([&] { return Gone(); }));
+  SetVerbosity(Verbosity::kNormal);
+}
+
+TEST_F(SessionTest, HostilePeersAreRefusedOrDropped) {
+  auto closed = [&](const UniqueFd& peer) {
+    return Until([&] {
+      char byte[256];
+      ssize_t got = recv(peer.Get(), byte, sizeof(byte), MSG_DONTWAIT);
+      return got == 0 || (got < 0 && errno == ECONNRESET);
+    });
+  };
+  protocol::Message hello = MakeMessage(protocol::MessageKind::kHello);
+  UniqueFd pages = Pages();
+
+  UniqueFd without_descriptor = leakhunt::testing::ConnectSocket(socket_);
+  leakhunt::testing::SendWith(without_descriptor.Get(), &hello, sizeof(hello), {});
+  EXPECT_TRUE(closed(without_descriptor));
+
+  UniqueFd with_many = leakhunt::testing::ConnectSocket(socket_);
+  leakhunt::testing::SendWith(with_many.Get(), &hello, sizeof(hello), {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1});
+  EXPECT_TRUE(closed(with_many));
+
+  UniqueFd short_message = leakhunt::testing::ConnectSocket(socket_);
+  leakhunt::testing::SendWith(short_message.Get(), "x", 1, {pages.Get()});
+  EXPECT_TRUE(closed(short_message));
+
+  UniqueFd not_pages = leakhunt::testing::ConnectSocket(socket_);
+  leakhunt::testing::SendWith(not_pages.Get(), &hello, sizeof(hello), {0});
+  EXPECT_TRUE(closed(not_pages));
+
+  UniqueFd other_version = leakhunt::testing::ConnectSocket(socket_);
+  protocol::Message future = hello;
+  future.version = 99;
+  leakhunt::testing::SendWith(other_version.Get(), &future, sizeof(future), {pages.Get()});
+  protocol::Message reply{};
+  ASSERT_TRUE(Until([&] { return recv(other_version.Get(), &reply, sizeof(reply), MSG_DONTWAIT) == sizeof(reply); }));
+  EXPECT_EQ(reply.kind, static_cast<uint16_t>(protocol::MessageKind::kRefused));
+
+  EXPECT_EQ(sessions_->Count(), 0u);
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+}
+
+TEST_F(SessionTest, AThousandSilentConnectionsDoNotShutOutAGuest) {
+  std::vector<UniqueFd> crowd;
+  for (int i = 0; i < 1000; ++i) {
+    crowd.push_back(leakhunt::testing::ConnectSocket(socket_));
+    if (i % 100 == 99) {
+      EXPECT_TRUE(loop_->RunOnce(0));
+    }
+  }
+  ASSERT_TRUE(Until([&] { return door_->Count() > 0; }));
+  EXPECT_LE(door_->Count(), 256u);
+  crowd.clear();
+  ASSERT_TRUE(Until([&] { return door_->Count() == 0; }));
+  UniqueFd pages = Pages();
+  FakeGuest guest(socket_, pages.Get());
+  Welcome(&guest);
+}
+
+TEST_F(SessionTest, ChildrenMayBeLeftOut) {
+  UniqueFd pages = Pages();
+  door_->AdmitOnly(getpid());
+  FakeGuest guest(socket_, pages.Get());
+  guest.Tell(Order::kHello);
+  char answer = '?';
+  ASSERT_TRUE(Until([&] { return (answer = guest.Answer()) != '?'; }));
+  EXPECT_EQ(answer, 'r');
+  EXPECT_EQ(sessions_->Count(), 0u);
+}
+
+TEST_F(SessionTest, AnAdoptedConnectionIsServed) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+  UniqueFd guest_end(ends[0]), collector_end(ends[1]);
+  UniqueFd pages = Pages();
+  protocol::Message hello = MakeMessage(protocol::MessageKind::kHello);
+  leakhunt::testing::SendWith(guest_end.Get(), &hello, sizeof(hello), {pages.Get()});
+  UniqueFd other_collector = leakhunt::testing::ConnectSocket(socket_);
+  protocol::Message adopt = MakeMessage(protocol::MessageKind::kAdopt);
+  leakhunt::testing::SendWith(other_collector.Get(), &adopt, sizeof(adopt), {collector_end.Get()});
+  other_collector.Reset();
+  ASSERT_TRUE(Until([&] { return sessions_->Count() == 1; }));
+  protocol::Message reply{};
+  ASSERT_EQ(recv(guest_end.Get(), &reply, sizeof(reply), 0), static_cast<ssize_t>(sizeof(reply)));
+  EXPECT_EQ(reply.kind, static_cast<uint16_t>(protocol::MessageKind::kWelcome));
+}
+
+}  // namespace
+}  // namespace leakhunt::ingest
