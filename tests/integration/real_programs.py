@@ -43,8 +43,8 @@ class Runner:
         """Services that refuse root run as this user, and so does the collector around them."""
         if os.getuid() == 0:
             self.user = pwd.getpwnam(name)
-            shutil.chown(self.work, name)
-            os.chmod(self.work, 0o755)
+            for directory in (self.work, self.work.parent):
+                shutil.chown(directory, name)
 
     def popen(self, command, environment, **options):
         if self.user:
@@ -162,7 +162,7 @@ def main():
     case = real_cases.CASES[options.case]
     # Short and readable by any user: sockets go in it, and services that drop root read it.
     room = pathlib.Path(tempfile.mkdtemp(prefix="leakhunt-real-", dir="/tmp"))
-    os.chmod(room, 0o777)
+    os.chmod(room, 0o755)
     prefix = pathlib.Path(shutil.copytree(options.prefix, room / "prefix", symlinks=True))
     preload = {"LD_PRELOAD": options.allocator} if options.allocator else {}
     collect = [str(prefix / "bin" / "leakhunt-collect"), "--quiet", "--output", str(room / "recording"),
