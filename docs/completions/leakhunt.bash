@@ -11,7 +11,7 @@ _leakhunt_report_commands() {
 
 _leakhunt_choices_of() {
   case $1 in
-    --format) echo text json markdown csv ;;
+    --format) echo text json markdown csv pprof collapsed speedscope ;;
     --sort) echo live-bytes live-count total-bytes growth age ;;
     --by) echo site function file module thread type scope peer ;;
     --snapshot) echo first last ;;
@@ -21,7 +21,7 @@ _leakhunt_choices_of() {
     --interval | --duration) echo 500ms 1s 30s 60s 30m ;;
     --pid) ps -eo pid= 2>/dev/null ;;
     --fail-on) echo leaking onset growing-unproven ;;
-    --limit | --filter | --budget | --sample-bytes | --snapshot-at-rss | --max-disk | --min-age | --http) echo ;;
+    --limit | --filter | --budget | --sample-bytes | --snapshot-at-rss | --max-disk | --min-age | --http | --value) echo ;;
     *) return 1 ;;
   esac
 }
