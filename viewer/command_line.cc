@@ -106,6 +106,11 @@ void AddOptions(CLI::App* app, const Command& command, Options& o, Spelled& spel
     app->add_flag("--untracked", o.untracked, "list open handles without a call site too");
     app->add_option("--min-age", spelled.min_age, "only handles open for at least this long")->type_name("DURATION");
   }
+  if (command.options & kMemoryOrHandles) app->add_flag("--handles", o.handles, "handles instead of memory");
+  if (command.options & kValue) {
+    app->add_option("--value", o.value, "the value of collapsed stacks, such as inuse_space or alloc_objects")
+        ->type_name("NAME");
+  }
   if (command.options & kFailOn) {
     app->add_option("--fail-on", o.fail_on, "exit with 3 when a site has this verdict")
         ->type_name("VERDICT")

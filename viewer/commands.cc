@@ -6,6 +6,7 @@ namespace {
 
 const Command* const kCommands[] = {
     &kTopSitesCommand, &kHandlesCommand, &kDiffCommand, &kVitalsCommand, &kProcessesCommand,
+    &kExportCommand, &kFlameGraphCommand,
 };
 
 const char* const kLater[] = {"trend", "findings", "flamegraph", "html", "live", "export", "symbolize", "bundle"};

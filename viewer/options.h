@@ -31,6 +31,8 @@ struct Options {
   bool untracked = false;           // handles: list open ones without a call site too
   int64_t min_age_ms = 0;           // handles: only those open for at least this long
   bool full_stacks = false;         // text: every frame
+  bool handles = false;             // export, flamegraph: handles instead of memory
+  std::string value;                // export: the value of formats that have room for one; empty = the default
   std::string fail_on;              // findings: verdict that makes the exit status 3; empty = none
 };
 
@@ -49,6 +51,8 @@ enum OptionMask : uint32_t {
   kHandles = 1u << 7,    // --untracked --min-age
   kFailOn = 1u << 8,     // --fail-on
   kLimitOnly = 1u << 9,  // --limit alone
+  kMemoryOrHandles = 1u << 16,  // --handles
+  kValue = 1u << 17,            // --value
 };
 
 // "250ms", "30s", "5m", "2h", "1d"; a bare number is seconds. Milliseconds; an error names the text.

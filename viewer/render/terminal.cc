@@ -30,7 +30,7 @@ Terminal DetectTerminal() {
   bool is_terminal = ::isatty(STDOUT_FILENO) == 1;
   const char* kind = std::getenv("TERM");
   bool dumb = kind == nullptr || std::string_view(kind) == "dumb";
-  return {std::clamp(Columns(is_terminal), 40, 400), is_terminal && !dumb && !Set("NO_COLOR")};
+  return {std::clamp(Columns(is_terminal), 40, 400), is_terminal && !dumb && !Set("NO_COLOR"), is_terminal};
 }
 
 }  // namespace leakhunt::viewer
