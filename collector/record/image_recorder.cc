@@ -78,6 +78,7 @@ void ImageRecorder::ReadVitals(int64_t now_ms, watch::SmapsWish wish) {
     point.leakhunt_bytes += header_.private_bytes;
     leakhunt_bytes_ = point.leakhunt_bytes;
   }
+  point.open_handles -= std::min(point.open_handles, own_descriptors_);
   point.allocated_bytes = header_.allocated_bytes;
   if (wish == watch::SmapsWish::kNow || now_ms >= next_limits_ms_) {
     limits_ = vitals_watch_.ReadLimits(process_);
@@ -115,9 +116,10 @@ const char* ImageRecorder::Tick(int64_t now_ms) {
 
 bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snapshot) {
   ledger::CaptureOptions options;
-  std::optional<std::vector<ledger::KernelHandle>> handles;
+  std::optional<watch::KernelHandles> handles;
   if (alive && (header_.track & protocol::kTrackHandles) != 0) handles = watch::ReadKernelHandles(process_, own_socket_inode_);
-  options.kernel_handles = handles ? &*handles : nullptr;
+  if (handles) own_descriptors_ = handles->own;
+  options.kernel_handles = handles ? &handles->handles : nullptr;
   options.process_alive = alive;
   options.now_ms = now_ms;
   options.process_cpu_seconds = latest_.cpu_seconds;

@@ -90,6 +90,7 @@ class ImageRecorder {
   std::vector<snapshot::Gap> gaps_;
   uint64_t leakhunt_bytes_ = 0;
   uint64_t own_socket_inode_ = 0;
+  uint64_t own_descriptors_ = 2;  // leakhunt's, among the process's; counted at each snapshot
   int64_t next_vitals_ms_ = 0;
   int64_t next_limits_ms_ = 0;
 };

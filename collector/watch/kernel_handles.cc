@@ -65,10 +65,11 @@ class Sweep {
   std::optional<ledger::KernelHandle> Look(int fd, uint64_t own_socket_inode) {
     std::string name = "fd/" + std::to_string(fd);
     auto link = process_.Link(name.c_str());
-    if (!link || link->starts_with("/memfd:leakhunt")) return std::nullopt;
+    if (!link) return std::nullopt;  // closed since it was listed
+    if (link->starts_with("/memfd:leakhunt")) return ++own_, std::nullopt;
     ledger::KernelHandle handle{fd, TypeOfLink(*link), *link, InodeInLink(*link), *link};
     if (handle.type == HandleType::kSocket) {
-      if (handle.inode == own_socket_inode && own_socket_inode != 0) return std::nullopt;
+      if (handle.inode == own_socket_inode && own_socket_inode != 0) return ++own_, std::nullopt;
       DescribeSocket(name, &handle);
     } else if (handle.type == HandleType::kEpoll) {
       DescribeEpoll(fd, &handle);
@@ -77,6 +78,8 @@ class Sweep {
     }
     return handle;
   }
+
+  uint64_t Own() const { return own_; }
 
  private:
   void DescribeSocket(const std::string& name, ledger::KernelHandle* handle) {
@@ -107,6 +110,7 @@ class Sweep {
   const ProcDirectory& process_;
   std::optional<SocketTables> tables_;
   int epolls_ = 0;
+  uint64_t own_ = 0;
 };
 
 }  // namespace
@@ -125,16 +129,17 @@ HandleType TypeOfLink(std::string_view link) {
   return HandleType::kOther;
 }
 
-std::optional<std::vector<ledger::KernelHandle>> ReadKernelHandles(const ProcDirectory& process, uint64_t own_socket_inode) {
+std::optional<KernelHandles> ReadKernelHandles(const ProcDirectory& process, uint64_t own_socket_inode) {
   auto numbers = process.Numbers("fd");
   if (!numbers) return std::nullopt;
   Sweep sweep(process);
-  std::vector<ledger::KernelHandle> handles;
-  handles.reserve(numbers->size());
+  KernelHandles result;
+  result.handles.reserve(numbers->size());
   for (int fd : *numbers) {
-    if (auto handle = sweep.Look(fd, own_socket_inode)) handles.push_back(std::move(*handle));
+    if (auto handle = sweep.Look(fd, own_socket_inode)) result.handles.push_back(std::move(*handle));
   }
-  return handles;
+  result.own = sweep.Own();
+  return result;
 }
 
 }  // namespace leakhunt::watch

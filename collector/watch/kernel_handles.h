@@ -13,9 +13,14 @@
 
 namespace leakhunt::watch {
 
+struct KernelHandles {
+  std::vector<ledger::KernelHandle> handles;
+  uint64_t own = 0;  // descriptors of leakhunt that were left out
+};
+
 // `own_socket_inode`: the guest's connection to the collector (PeerSocketInode), 0 = none. Nothing when the process's
 // descriptors may not be read or the process is gone.
-std::optional<std::vector<ledger::KernelHandle>> ReadKernelHandles(const ProcDirectory& process, uint64_t own_socket_inode);
+std::optional<KernelHandles> ReadKernelHandles(const ProcDirectory& process, uint64_t own_socket_inode);
 
 // Type by the text of /proc/PID/fd/N alone; kFile for a path, whatever it leads to.
 snapshot::HandleType TypeOfLink(std::string_view link);

@@ -101,8 +101,8 @@ TEST(SocketTables, LabelsNameBothEndsAndTheState) {
   ParseInternetTable("title\nshort line\n\n", "tcp", &tables);
 }
 
-const ledger::KernelHandle* Find(const std::vector<ledger::KernelHandle>& handles, int fd) {
-  for (const auto& handle : handles) {
+const ledger::KernelHandle* Find(const KernelHandles& handles, int fd) {
+  for (const auto& handle : handles.handles) {
     if (handle.fd == fd) return &handle;
   }
   return nullptr;
@@ -131,6 +131,7 @@ TEST(KernelHandles, EveryKindOfDescriptorIsNamed) {
     EXPECT_EQ(handle->type, type) << handle->link;
   }
   EXPECT_EQ(Find(*handles, own.Get()), nullptr) << "leakhunt's own pages are left out";
+  EXPECT_EQ(handles->own, 1u);
   EXPECT_EQ(Find(*handles, epoll.Get())->label, "epoll of 1");
   EXPECT_EQ(Find(*handles, directory.Get())->label, "/tmp");
   EXPECT_TRUE(Find(*handles, listening.Get())->label.ends_with("LISTEN")) << Find(*handles, listening.Get())->label;
