@@ -166,22 +166,53 @@ uint64_t InnermostPc(const ThreadState* state) { return state->innermost_pc; }
 
 uint32_t UnknownStack() { return g_unknown_stack; }
 
-uint32_t CaptureStack(ThreadState* state) {
+namespace {
+
+// Walks often repeat where every allocation is recorded; where few are, a memo is 16 KiB a thread for nothing.
+constexpr uint64_t kMemoBelowInterval = 256;
+
+unwind::WalkMemo* MemoOf(ThreadState* state) {
+  if (state->memo == nullptr && state->sampler.Interval() < kMemoBelowInterval) {
+    state->memo = static_cast<unwind::WalkMemo*>(sys::Carve(sizeof(unwind::WalkMemo)));
+  }
+  return state->memo;
+}
+
+uint16_t FlagsOf(unwind::WalkResult walk) {
+  if (walk.stop == unwind::StopReason::kBottom) return 0;
+  sys::AddRelaxed(&Header()->truncated_stacks, uint64_t{1});
+  return protocol::kStackTruncated;
+}
+
+}  // namespace
+
+uint32_t CaptureStack(ThreadState* state, const unwind::Registers* from) {
   state->innermost_pc = 0;
-  unwind::StackLimits* limits = LimitsOf(state, reinterpret_cast<uint64_t>(__builtin_frame_address(0)));
-  unwind::Registers registers;
-  if (limits == nullptr || !unwind::CaptureOutside(*limits, &registers)) {
+  uint64_t sp = from != nullptr ? from->sp : reinterpret_cast<uint64_t>(__builtin_frame_address(0));
+  unwind::StackLimits* limits = LimitsOf(state, sp);
+  unwind::Registers found;
+  if (limits == nullptr || (from == nullptr && !unwind::CaptureOutside(*limits, &found))) {
     sys::AddRelaxed(&Header()->unknown_stacks, uint64_t{1});
     return UnknownStack();
   }
-  unwind::WalkResult walk = unwind::Walk(registers, *limits, state->pcs, protocol::kMaxFrames);
-  state->innermost_pc = registers.pc & ~protocol::kFrameExactPc;
-  uint16_t flags = 0;
-  if (walk.stop != unwind::StopReason::kBottom) {
-    flags |= protocol::kStackTruncated;
-    sys::AddRelaxed(&Header()->truncated_stacks, uint64_t{1});
+  if (from == nullptr) from = &found;
+  state->innermost_pc = from->pc & ~protocol::kFrameExactPc;
+  unwind::WalkMemo* memo = MemoOf(state);
+  if (memo == nullptr) {
+    unwind::WalkResult walk = unwind::Walk(*from, *limits, state->pcs, protocol::kMaxFrames);
+    return InternStack(state->pcs, walk.frames, FlagsOf(walk));
   }
-  return InternStack(state->pcs, walk.frames, flags);
+  uint32_t reused = 0;
+  unwind::WalkResult walk = unwind::WalkWithMemo(*from, *limits, memo, state->pcs, protocol::kMaxFrames, &reused);
+  uint32_t epoch = unwind::Epoch();
+  uint16_t flags = FlagsOf(walk);
+  bool same = reused == walk.frames && walk.frames == state->memo_frames && epoch == state->memo_epoch;
+  if (!same) {
+    state->memo_stack = InternStack(state->pcs, walk.frames, flags);
+    state->memo_frames = walk.frames;
+    state->memo_epoch = epoch;
+  }
+  return state->memo_stack;
 }
 
 uint32_t ReadStack(const void* pages_of, uint32_t stack, uint64_t* pcs, uint32_t capacity) {

@@ -10,8 +10,9 @@ namespace leakhunt::core {
 struct ThreadState;
 
 // The call stack of the code that called into leakhunt, as a stack reference; 0 when it is unknown (no stack limits,
-// arena full, called from inside leakhunt). leakhunt's own frames are left out. Caller is busy.
-uint32_t CaptureStack(ThreadState* state);
+// arena full, called from inside leakhunt). leakhunt's own frames are left out. `from`: the first frame outside, when
+// the hook noted it (unwind::CaptureCaller); null: found by walking. Caller is busy.
+uint32_t CaptureStack(ThreadState* state, const unwind::Registers* from = nullptr);
 
 // The first frame of the last CaptureStack of this thread: the code that called into leakhunt; 0 unknown.
 uint64_t InnermostPc(const ThreadState* state);

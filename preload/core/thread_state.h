@@ -47,6 +47,10 @@ struct ThreadState {
 
   uint64_t visits = 0;
   uint64_t activity_pending = 0;  // weight not yet added to the process's activity clock
+  unwind::WalkMemo* memo = nullptr;  // made at the first walk under a small interval
+  uint32_t memo_stack = 0;           // stack reference of the walk the memo remembers
+  uint32_t memo_frames = 0;
+  uint32_t memo_epoch = 0;
   uint64_t innermost_pc = 0;
   uint64_t pcs[protocol::kMaxFrames] = {};
 };

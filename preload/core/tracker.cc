@@ -137,8 +137,8 @@ void Retire(ThreadState* state, LiveTable::Entry entry, uint64_t address) {
   LiveTable::Release(entry);
 }
 
-void Record(ThreadState* state, uint64_t address, uint64_t size, uint16_t interval_code) {
-  uint32_t stack = CaptureStack(state);
+void Record(ThreadState* state, uint64_t address, uint64_t size, uint16_t interval_code, const unwind::Registers* caller) {
+  uint32_t stack = CaptureStack(state, caller);
   LiveTable::Entry stale = g_process.live.Claim(address);
   if (stale) {
     sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
@@ -194,7 +194,7 @@ bool Tracks(uint32_t bit) { return (g_process.options.track & bit) != 0; }
 
 void InitializeTracker() { g_process.live.finish_taken = FinishTaken; }
 
-void BlockBornSlow(uint64_t address, uint64_t size_bytes) {
+void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Registers* caller) {
   Visit(size_bytes, [&](ThreadState* state) {
     if (!Tracks(protocol::kTrackHeap)) {
       t_local.countdown = ~uint64_t{0};
@@ -202,7 +202,7 @@ void BlockBornSlow(uint64_t address, uint64_t size_bytes) {
     }
     uint16_t code = state->sampler.IntervalCode();
     if (state->sampler.Decide(size_bytes, &t_local.countdown)) {
-      Record(state, address, size_bytes, code);
+      Record(state, address, size_bytes, code, caller);
     } else {
       LiveTable::Entry stale = g_process.live.Claim(address);
       if (stale) {
@@ -266,7 +266,7 @@ namespace {
 
 // The record stays the same one (slot, birth); its size, stack and address are the new ones.
 void Resized(ThreadState* state, LiveTable::Entry old_entry, uint64_t old_address, uint64_t address, uint64_t size,
-             uint16_t interval_code) {
+             uint16_t interval_code, const unwind::Registers* caller) {
   Payload payload = *old_entry.payload;
   RecordSlot* slot = payload.generation == Generation() ? SlotOf(payload) : nullptr;
   LiveTable::Entry stale = address == old_address ? LiveTable::Entry{} : g_process.live.Claim(address);
@@ -277,11 +277,11 @@ void Resized(ThreadState* state, LiveTable::Entry old_entry, uint64_t old_addres
   LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Reserve(address);
   if (!entry) {  // inherited from the parent, or no room: a death and, as usual, a birth
     Retire(state, old_entry, old_address);
-    Record(state, address, size, interval_code);
+    Record(state, address, size, interval_code, caller);
     return;
   }
   TallyDeath(state, payload, BlockKind::kHeap);
-  uint32_t stack = CaptureStack(state);
+  uint32_t stack = CaptureStack(state, caller);
   uint64_t size_interval = protocol::PackSize(size, interval_code);
   sys::StoreRelaxed(&slot->size_interval, size_interval);  // one word: a reader sees the old or the new size
   sys::StoreRelaxed(&slot->stack_birth, protocol::PackStack(stack, payload.birth_tick));
@@ -307,17 +307,18 @@ void PutBack(LiveTable::Entry entry, uint64_t address) {
 
 }  // namespace
 
-void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address, uint64_t size_bytes, bool sampled) {
+void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address, uint64_t size_bytes, bool sampled,
+                   const unwind::Registers* caller) {
   LiveTable::Entry old_entry{resize.key, static_cast<Payload*>(resize.payload)};
   if (!old_entry) {
-    if (outcome == ResizeOutcome::kMoved) sampled ? BlockBornSlow(address, size_bytes) : RetireStaleSlow(address);
+    if (outcome == ResizeOutcome::kMoved) sampled ? BlockBornSlow(address, size_bytes, caller) : RetireStaleSlow(address);
     return;
   }
   if (outcome == ResizeOutcome::kFailed) return PutBack(old_entry, resize.old_address);
   bool visited = Visit(0, [&](ThreadState* state) {
     uint16_t code = state->sampler.IntervalCode();
     bool take = outcome == ResizeOutcome::kMoved && sampled && state->sampler.Decide(size_bytes, &t_local.countdown);
-    if (take) Resized(state, old_entry, resize.old_address, address, size_bytes, code);
+    if (take) Resized(state, old_entry, resize.old_address, address, size_bytes, code, caller);
     else Retire(state, old_entry, resize.old_address);
     AdoptInterval(state);
   });

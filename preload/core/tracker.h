@@ -35,8 +35,9 @@ inline bool MayBeRecorded(uint64_t address) {
 
 void InitializeTracker();
 
-// After the real allocation succeeded and CountDown said false.
-void BlockBornSlow(uint64_t address, uint64_t size_bytes);
+// After the real allocation succeeded and CountDown said false. `caller`: the program's frame that called the hook, as
+// unwind::CaptureCaller gave it; null: found by walking out of our own frames.
+void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Registers* caller);
 // Before the real free, when MayBeRecorded.
 void BlockFreedSlow(uint64_t address);
 // After a real allocation returned `address` without being sampled, when MayBeRecorded: a record there is stale.
@@ -51,7 +52,8 @@ struct Resize {
 Resize ResizeBeginSlow(uint64_t address);
 enum class ResizeOutcome : uint8_t { kMoved, kFailed, kFreed };
 // kMoved: block now at `address` with `size_bytes`. `sampled`: CountDown said false.
-void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address, uint64_t size_bytes, bool sampled);
+void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address, uint64_t size_bytes, bool sampled,
+                   const unwind::Registers* caller);
 
 // ---- for the other kinds of recorded blocks (mappings, threads); caller is busy
 

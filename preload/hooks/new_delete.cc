@@ -41,7 +41,7 @@ template <typename Call>
   if (skip) {
     if (core::MayBeRecorded(reinterpret_cast<uint64_t>(block))) core::RetireStaleSlow(reinterpret_cast<uint64_t>(block));
   } else if (block != nullptr) {
-    core::BlockBornSlow(reinterpret_cast<uint64_t>(block), size);
+    core::BlockBornSlow(reinterpret_cast<uint64_t>(block), size, nullptr);
   }
   return block;
 }
