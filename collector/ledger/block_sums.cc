@@ -11,6 +11,7 @@ namespace {
 constexpr uint32_t kMaxSites = 1u << 19;
 
 constexpr size_t kMergedThreads = 64;
+constexpr size_t kThreadsInline = 16;
 
 void AddBlock(snapshot::Weighted* sum, double weight, double variance, bool certain) {
   ++sum->samples;
@@ -100,11 +101,13 @@ void BlockSums::Add(uint64_t offset, const protocol::RecordSlot& slot) {
     if (state > protocol::SlotState::kThinned) ++refused_;
     return;
   }
-  if (protocol::KindOf(slot.address_kind) > protocol::BlockKind::kShm) {
+  const protocol::BlockKind kind = protocol::KindOf(slot.address_kind);
+  if (kind > protocol::BlockKind::kShm) {
     ++refused_;
     return;
   }
-  const BlockWeight* weight = weigher_.Weigh(offset, protocol::GenerationOf(slot.state), slot.size_interval);
+  RecordWeigher& weigher = kind == protocol::BlockKind::kHeap ? heap_weigher_ : other_weigher_;
+  const BlockWeight* weight = weigher.Weigh(offset, protocol::GenerationOf(slot.state), slot.size_interval);
   if (weight == nullptr) return;
   const uint32_t number = SiteOf(slot);
   SiteSum& site = sums_[number];
@@ -121,23 +124,31 @@ void BlockSums::Add(uint64_t offset, const protocol::RecordSlot& slot) {
 }
 
 void BlockSums::AddToThread(uint32_t site, uint32_t thread, const BlockWeight& weight) {
-  const uint64_t key = (static_cast<uint64_t>(site) << 32) | thread;
-  const bool same = last_pair_ < thread_sums_.size() && site_threads_.KeyAt(last_pair_) == key;
-  if (!same) last_pair_ = site_threads_.FindOrAdd(key);
-  if (last_pair_ == thread_sums_.size()) thread_sums_.push_back({thread, 0, 0});
-  thread_sums_[last_pair_].bytes += weight.bytes;
-  thread_sums_[last_pair_].count += weight.count;
+  std::vector<ThreadSum>& first = sums_[site].threads;
+  ThreadSum* sum = nullptr;
+  for (ThreadSum& known : first) {
+    if (known.thread_index == thread) sum = &known;
+  }
+  if (sum == nullptr && first.size() < kThreadsInline) sum = &first.emplace_back(ThreadSum{thread, 0, 0});
+  if (sum == nullptr) {
+    const uint32_t pair = more_threads_.FindOrAdd((static_cast<uint64_t>(site) << 32) | thread);
+    if (pair == more_sums_.size()) more_sums_.push_back({thread, 0, 0});
+    sum = &more_sums_[pair];
+  }
+  sum->bytes += weight.bytes;
+  sum->count += weight.count;
 }
 
+// Every sum is final by now, so whatever is not among the largest can go.
 void BlockSums::ShareOutThreads() {
-  for (uint32_t pair = 0; pair < thread_sums_.size(); ++pair) {
-    std::vector<ThreadSum>& threads = sums_[site_threads_.KeyAt(pair) >> 32].threads;
-    threads.push_back(thread_sums_[pair]);
-    if (threads.size() > kMergedThreads) KeepLargest(&threads);
-  }
   for (SiteSum& site : sums_) KeepLargest(&site.threads);
-  site_threads_ = KeyIndex();
-  thread_sums_ = {};
+  for (uint32_t pair = 0; pair < more_sums_.size(); ++pair) {
+    std::vector<ThreadSum>& threads = sums_[more_threads_.KeyAt(pair) >> 32].threads;
+    threads.push_back(more_sums_[pair]);
+    KeepLargest(&threads);
+  }
+  more_threads_ = KeyIndex();
+  more_sums_ = {};
 }
 
 uint32_t BlockSums::SiteOf(const protocol::RecordSlot& slot) {

@@ -77,7 +77,8 @@ class BlockSums {
   uint64_t refused() const { return refused_; }
 
  private:
-  BlockSums(const ProcessClock& clock, uint64_t floor_interval_bytes) : clock_(clock), weigher_(floor_interval_bytes) {}
+  BlockSums(const ProcessClock& clock, uint64_t floor_interval_bytes)
+      : clock_(clock), heap_weigher_(floor_interval_bytes) {}
 
   void Add(uint64_t offset, const protocol::RecordSlot& slot);
   uint32_t SiteOf(const protocol::RecordSlot& slot);
@@ -85,12 +86,12 @@ class BlockSums {
   void ShareOutThreads();
 
   ProcessClock clock_;
-  RecordWeigher weigher_;
+  RecordWeigher heap_weigher_;
+  RecordWeigher other_weigher_{0};  // mappings and threads are never sampled, so no bound thins them
   KeyIndex index_;
   std::vector<SiteSum> sums_;
-  KeyIndex site_threads_;  // (site, thread)
-  std::vector<ThreadSum> thread_sums_;
-  uint32_t last_pair_ = 0;
+  KeyIndex more_threads_;  // (site, thread) beyond the first threads of a site
+  std::vector<ThreadSum> more_sums_;
   uint64_t refused_ = 0;
 };
 

@@ -12,6 +12,9 @@ constexpr size_t kMaxEntries = 1u << 19;
 constexpr double kCountUnit = 1.0 / 256;
 constexpr uint64_t kLatestMs = uint64_t{1} << 45;
 
+// The guest subtracts from it; a free that overtakes its own publication leaves it below zero for a moment.
+double NotBelowZero(uint64_t value) { return static_cast<int64_t>(value) < 0 ? 0 : static_cast<double>(value); }
+
 InheritedBlocks FromTally(const protocol::InheritedTally& tally, double bytes_variance) {
   InheritedBlocks blocks;
   blocks.stack = tally.stack;
@@ -19,8 +22,8 @@ InheritedBlocks FromTally(const protocol::InheritedTally& tally, double bytes_va
   blocks.freed_samples = std::min(tally.died_samples, tally.samples);
   const uint64_t samples = tally.samples - blocks.freed_samples;
   blocks.bytes.samples = blocks.count.samples = samples;
-  blocks.bytes.value = static_cast<double>(tally.live_bytes);
-  blocks.count.value = static_cast<double>(tally.live_count_256) * kCountUnit;
+  blocks.bytes.value = NotBelowZero(tally.live_bytes);
+  blocks.count.value = NotBelowZero(tally.live_count_256) * kCountUnit;
   blocks.oldest_birth_ms = static_cast<int64_t>(std::min(tally.oldest_realtime_ms, kLatestMs));
   if (samples == 0 || bytes_variance == 0) return blocks;
   const double mean_count = blocks.count.value / static_cast<double>(samples);

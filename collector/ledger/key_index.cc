@@ -15,39 +15,47 @@ uint64_t ProcessSalt() {
 
 }  // namespace
 
-KeyIndex::KeyIndex() : salt_(ProcessSalt()), buckets_(kFirstBuckets, 0) {}
+KeyIndex::KeyIndex() : salt_(ProcessSalt()), buckets_(kFirstBuckets) {}
 
-uint64_t KeyIndex::Bucket(uint64_t key) const {
+uint64_t KeyIndex::Hash(uint64_t key) const {
   uint64_t z = key ^ salt_;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-  return (z ^ (z >> 31)) & (buckets_.size() - 1);
+  return z ^ (z >> 31);
 }
 
 uint32_t KeyIndex::Find(uint64_t key) const {
-  for (uint64_t at = Bucket(key);; at = (at + 1) & (buckets_.size() - 1)) {
-    if (buckets_[at] == 0) return kAbsent;
-    if (keys_[buckets_[at] - 1] == key) return buckets_[at] - 1;
+  const uint64_t hash = Hash(key), mask = buckets_.size() - 1;
+  const auto fingerprint = static_cast<uint32_t>(hash >> 32);
+  for (uint64_t at = hash & mask; buckets_[at].number_plus_1 != 0; at = (at + 1) & mask) {
+    const uint32_t number = buckets_[at].number_plus_1 - 1;
+    if (buckets_[at].fingerprint == fingerprint && keys_[number] == key) return number;
   }
+  return kAbsent;
 }
 
 uint32_t KeyIndex::FindOrAdd(uint64_t key) {
-  uint64_t at = Bucket(key);
-  for (; buckets_[at] != 0; at = (at + 1) & (buckets_.size() - 1)) {
-    if (keys_[buckets_[at] - 1] == key) return buckets_[at] - 1;
+  const uint64_t hash = Hash(key), mask = buckets_.size() - 1;
+  const auto fingerprint = static_cast<uint32_t>(hash >> 32);
+  uint64_t at = hash & mask;
+  for (; buckets_[at].number_plus_1 != 0; at = (at + 1) & mask) {
+    const uint32_t number = buckets_[at].number_plus_1 - 1;
+    if (buckets_[at].fingerprint == fingerprint && keys_[number] == key) return number;
   }
   keys_.push_back(key);
-  buckets_[at] = size();
-  if (keys_.size() * 4 > buckets_.size() * 3) Grow();
+  buckets_[at] = {size(), fingerprint};
+  if (keys_.size() * 8 > buckets_.size() * 5) Grow();
   return size() - 1;
 }
 
 void KeyIndex::Grow() {
-  buckets_.assign(buckets_.size() * 2, 0);
+  buckets_.assign(buckets_.size() * 2, Bucket{});
+  const uint64_t mask = buckets_.size() - 1;
   for (uint32_t number = 0; number < size(); ++number) {
-    uint64_t at = Bucket(keys_[number]);
-    while (buckets_[at] != 0) at = (at + 1) & (buckets_.size() - 1);
-    buckets_[at] = number + 1;
+    const uint64_t hash = Hash(keys_[number]);
+    uint64_t at = hash & mask;
+    while (buckets_[at].number_plus_1 != 0) at = (at + 1) & mask;
+    buckets_[at] = {number + 1, static_cast<uint32_t>(hash >> 32)};
   }
 }
 

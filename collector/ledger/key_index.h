@@ -1,7 +1,7 @@
 // A map from 64-bit keys to dense numbers 0, 1, 2, … in order of first sight: the index under every aggregation here.
 //
 // Keys come from hostile pages, so the hash is salted with a random number of this process. Open addressing, at most
-// three quarters full, never shrinks, never erases. Single thread.
+// five eighths full, never shrinks, never erases. Single thread.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +25,18 @@ class KeyIndex {
   uint64_t KeyAt(uint32_t number) const { return keys_[number]; }
 
  private:
-  uint64_t Bucket(uint64_t key) const;
+  // A probe compares fingerprints and leaves the table for the key itself only when they agree.
+  struct Bucket {
+    uint32_t number_plus_1 = 0;  // 0 = empty
+    uint32_t fingerprint = 0;
+  };
+
+  uint64_t Hash(uint64_t key) const;
   void Grow();
 
   uint64_t salt_;
-  std::vector<uint64_t> keys_;     // by number
-  std::vector<uint32_t> buckets_;  // number + 1; 0 = empty; a power of two of them
+  std::vector<uint64_t> keys_;   // by number
+  std::vector<Bucket> buckets_;  // a power of two of them
 };
 
 }  // namespace leakhunt::ledger

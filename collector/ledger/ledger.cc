@@ -1,5 +1,6 @@
 #include "collector/ledger/ledger.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "collector/ledger/block_sums.h"
@@ -73,7 +74,7 @@ struct ProcessLedger::State {
   HandleReconciler reconciler;
 
   void FillSites(const CaptureOptions& options, const ProcessClock& clock, const StackTable& stacks, Reading* reading,
-                 BlockSums* blocks, ThreadTable* threads, ScopeTable* scopes, snapshot::Snapshot* out);
+                 BlockSums blocks, ThreadTable* threads, ScopeTable* scopes, snapshot::Snapshot* out);
   void FillHandleRows(const CaptureOptions& options, const protocol::ProcessHeader& header, const ProcessClock& clock,
                       const StackTable& stacks, Reading* reading, ThreadTable* threads, snapshot::Snapshot* out);
 };
@@ -116,10 +117,10 @@ Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Sna
   stacks.Resolve(reading.References(blocks));
   ThreadTable threads = ThreadTable::Read(file, directory, clock);
   ScopeTable scopes = ScopeTable::Read(file, directory);
-  state_->FillSites(options, clock, stacks, &reading, &blocks, &threads, &scopes, out);
-  state_->FillHandleRows(options, *header, clock, stacks, &reading, &threads, out);
   const uint64_t refused = reading.refused + directory.refused() + blocks.refused() + reading.after.refused() +
                            reading.handles.refused + stacks.refused();
+  state_->FillSites(options, clock, stacks, &reading, std::move(blocks), &threads, &scopes, out);
+  state_->FillHandleRows(options, *header, clock, stacks, &reading, &threads, out);
   FillFromHeader(*header, clock, options, refused, out);
   stacks.MoveInto(out);
   threads.MoveInto(out);
@@ -128,11 +129,13 @@ Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Sna
 }
 
 void ProcessLedger::State::FillSites(const CaptureOptions& options, const ProcessClock& clock, const StackTable& stacks,
-                                     Reading* reading, BlockSums* blocks, ThreadTable* threads, ScopeTable* scopes,
+                                     Reading* reading, BlockSums blocks, ThreadTable* threads, ScopeTable* scopes,
                                      snapshot::Snapshot* out) {
   SiteRows rows(stacks, clock);
-  rows.AddBlocks(blocks, scopes);
+  rows.Reserve(std::max(blocks.size(), reading->after.size()));
+  rows.AddBlocks(std::move(blocks), scopes);
   rows.AddTallies(options.process_alive ? &reading->before : nullptr, reading->after);
+  reading->before = reading->after = TallySums();
   rows.AddInherited(reading->inherited);
   site_sightings.BeginCapture(clock.started_ms());
   out->sites = rows.Finish(threads, &site_sightings, options.now_ms);

@@ -61,12 +61,12 @@ SiteRows::Row& SiteRows::RowOf(uint32_t stack, snapshot::SiteKind kind, uint32_t
   return rows_[number];
 }
 
-void SiteRows::AddBlocks(BlockSums* blocks, ScopeTable* scopes) {
-  for (uint32_t i = 0; i < blocks->size(); ++i) {
-    const uint64_t key = blocks->KeyAt(i);
+void SiteRows::AddBlocks(BlockSums blocks, ScopeTable* scopes) {
+  for (uint32_t i = 0; i < blocks.size(); ++i) {
+    const uint64_t key = blocks.KeyAt(i);
     const uint32_t stack = stacks_.IndexOf(StackOfKey(key));
     Row& row = RowOf(stack, SiteKindOf(KindOfKey(key)), scopes->IndexOf(ScopeOfKey(key)), false);
-    SiteSum sum = blocks->Take(i);
+    SiteSum sum = blocks.Take(i);
     if (row.live.bytes.samples == 0) {
       row.live = std::move(sum);
     } else {
@@ -122,6 +122,7 @@ std::vector<snapshot::Site> SiteRows::Finish(ThreadTable* threads, Sightings* si
   for (uint32_t i = 0; i < rows_.size(); ++i) {
     sites.push_back(Describe(index_.KeyAt(i), &rows_[i], threads));
     Date(rows_[i], sightings, now_ms, &sites.back());
+    rows_[i].live = SiteSum();  // may be large, and the rows of a snapshot are too
   }
   std::sort(sites.begin(), sites.end(), [this](const snapshot::Site& a, const snapshot::Site& b) {
     if (a.live_bytes.value != b.live_bytes.value) return a.live_bytes.value > b.live_bytes.value;

@@ -25,8 +25,11 @@ class SiteRows {
  public:
   SiteRows(const StackTable& stacks, const ProcessClock& clock) : stacks_(stacks), clock_(clock) {}
 
-  // Takes the sums apart. `scopes` numbers the scopes met.
-  void AddBlocks(BlockSums* blocks, ScopeTable* scopes);
+  // Room for this many rows.
+  void Reserve(size_t rows) { rows_.reserve(rows); }
+
+  // `scopes` numbers the scopes met.
+  void AddBlocks(BlockSums blocks, ScopeTable* scopes);
 
   // `before` may be null: the process is dead, nothing moved.
   void AddTallies(const TallySums* before, const TallySums& after);

@@ -28,7 +28,7 @@ void TallySums::ReadArea(const PageFile& file, const Area& area) {
     at -= at % protocol::kPageBytes;
     if (!file.Read(at, page, sizeof(page))) return;
     for (const protocol::StackTally& tally : page) {
-      if (tally.stack != 0 || tally.samples != 0) Add(tally);
+      if (tally.stack != 0 || tally.samples != 0 || tally.died_samples != 0) Add(tally);
     }
   }
 }

@@ -265,6 +265,26 @@ TEST(LedgerSites, SampledBlocksStandForTheirWeight) {
   EXPECT_EQ(out.sampling.mean_bytes, 1024u);
 }
 
+TEST(LedgerSites, TheMemoryBoundThinsHeapBlocksAndLeavesMappingsAlone) {
+  PageBuilder pages;
+  pages.header().floor_interval_bytes = 1 << 20;
+  const uint32_t stack = pages.AddStack({0x1100});
+  for (int i = 0; i < 200; ++i) {
+    pages.AddRecord({.size = 100'000, .stack = stack});
+    pages.AddRecord({.size = 100'000, .stack = stack, .kind = BlockKind::kMmap});
+  }
+  const Snapshot out = CaptureDead(pages.Seal());
+  ASSERT_EQ(out.sites.size(), 2u);
+  const Site& heap = out.sites[0].kind == SiteKind::kHeap ? out.sites[0] : out.sites[1];
+  const Site& mapping = out.sites[0].kind == SiteKind::kHeap ? out.sites[1] : out.sites[0];
+  EXPECT_EQ(mapping.live_bytes.value, 200 * 100'000);
+  EXPECT_EQ(mapping.live_bytes.variance, 0);
+  EXPECT_GT(heap.live_bytes.samples, 0u);
+  EXPECT_LT(heap.live_bytes.samples, 100u);
+  EXPECT_NEAR(heap.live_bytes.value, 200 * 100'000, 5 * std::sqrt(heap.live_bytes.variance));
+  EXPECT_FALSE(out.sampling.exact);
+}
+
 TEST(LedgerSites, AProcessThatWasEverSampledIsNotExact) {
   PageBuilder pages;
   pages.header().sampling_points = 2;

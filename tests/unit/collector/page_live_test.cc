@@ -141,7 +141,7 @@ TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   ThreadTable threads = ThreadTable::Read(*file, directory, clock);
   Sightings sightings;
   SiteRows rows(stacks, clock);
-  rows.AddBlocks(&blocks, &scopes);
+  rows.AddBlocks(std::move(blocks), &scopes);
   rows.AddTallies(&before, after);
   const std::vector<snapshot::Site> sites = rows.Finish(&threads, &sightings, testing::kStartedMs + 1000);
   ASSERT_EQ(sites.size(), 1u);
