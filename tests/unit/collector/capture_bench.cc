@@ -19,7 +19,11 @@ leakhunt::UniqueFd Build(uint64_t records, uint32_t stacks) {
   pages.AddModule(0x40'0000, 0x80'0000, 0x40'0000, "\x01\x02", "/bin/subject");
   for (uint32_t i = 0; i < stacks; ++i) {
     std::vector<uint64_t> frames;
-    for (uint64_t depth = 0; depth < 30; ++depth) frames.push_back(0x40'0000 + (i * 37 + depth * 1024) % 0x40'0000);
+    // Some 20,000 call sites in all, as in a big program; paths join towards the outermost frame.
+    for (uint64_t depth = 0; depth < 30; ++depth) {
+      const uint64_t site = ((i >> (depth / 2)) * 40'503 + depth * 977) % 20'000;
+      frames.push_back(0x40'0000 + site * 128);
+    }
     references.push_back(pages.AddStack(frames));
     pages.AddTally({.stack = references.back(), .samples = 100, .born_bytes = 6400, .born_count = 100});
   }
