@@ -5,9 +5,9 @@
 
 Three intervals, three mixes of sizes. Of live bytes and live blocks the mean of the estimates must be within 0.5 % of the
 truth, or within three standard errors where those are more (few runs; counts of blocks much smaller than the interval).
-The limits must cover the truth in 93 to 97 % of all
-runs taken together; one combination alone may be at 89 to 99.5 %, some three standard deviations of 200 draws. Where
-nothing is left to chance (every block is larger than the interval) the figure must be exact.
+The limits must cover the truth in 93 to 97 % of all runs taken together; one combination alone may be at 89 to 99.5 %,
+some three standard deviations of 200 draws. Where nothing is left to chance (every block is larger than the interval) the
+figure must be exact.
 """
 
 import argparse
