@@ -30,7 +30,6 @@ struct Module {
 // release-stored as kReady after the body, and re-read after the body was copied.
 constinit uint64_t g_claims[kMaxModules] = {};
 constinit Module* g_modules = nullptr;
-constinit uint32_t g_epoch = 0;
 constinit ModuleSeen g_seen = nullptr;
 constinit ModuleGone g_gone = nullptr;
 
@@ -66,7 +65,7 @@ void Fill(const LoadedObject& object, Module* module) {
   module->info.end = object.end;
   module->info.bias = object.bias;
   module->info.path = object.path;
-  module->info.epoch = sys::LoadRelaxed(&g_epoch);
+  module->info.epoch = CurrentEpoch();
   UnwindSections& sections = module->sections;
   sections.header = object.eh_frame_header;
   // Read-only segments first: there may be more segments than are kept.
@@ -93,7 +92,7 @@ void Fill(const LoadedObject& object, Module* module) {
 void Retire(uint32_t handle, uint64_t claim) {
   uint64_t gone = (claim & ~kStateMask) | kGone;
   if (!sys::CompareExchange(&g_claims[handle], claim, gone)) return;
-  uint32_t epoch = sys::AddRelaxed(&g_epoch, 1u) + 1;
+  uint32_t epoch = __atomic_fetch_add(&g_module_epoch, 1u, __ATOMIC_ACQ_REL) + 1;
   if (g_gone != nullptr) g_gone(handle, epoch);
 }
 
@@ -159,6 +158,8 @@ ModuleLookup Search(const LoadedObject& object, UnwindSections* sections) {
 
 }  // namespace
 
+constinit uint32_t g_module_epoch = 0;
+
 ModuleLookup FindModule(uint64_t pc, UnwindSections* sections) {
   LoadedObject object;
   if (g_modules == nullptr || !FindLoadedObject(pc, &object)) return ModuleLookup::kNone;
@@ -196,6 +197,6 @@ void AfterUnload() {
   if (any) DropRules();
 }
 
-uint32_t Epoch() { return sys::LoadAcquire(&g_epoch); }
+uint32_t Epoch() { return CurrentEpoch(); }
 
 }  // namespace leakhunt::unwind

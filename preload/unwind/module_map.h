@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "preload/sys/atomic.h"
 #include "preload/unwind/frame_description.h"
 #include "preload/unwind/unwinder.h"
 
@@ -16,6 +17,10 @@ enum class ModuleLookup : uint8_t {
   kNone,  // in no loaded object
   kBusy,  // another thread (or the code this handler interrupted) is entering the module
 };
+
+// What Epoch() returns, inline for the walk. Raised with release by Retire in module_map.cc.
+extern uint32_t g_module_epoch;
+inline uint32_t CurrentEpoch() { return sys::LoadAcquire(&g_module_epoch); }
 
 // The unwind sections of the module that covers `pc`; enters and announces it when it is new.
 ModuleLookup FindModule(uint64_t pc, UnwindSections* sections);

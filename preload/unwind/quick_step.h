@@ -35,7 +35,9 @@ enum class Quick : uint8_t { kStepped, kBottom, kBadFrame, kGeneral };
     entry = found.entry;
     rule = found.rule;
   }
-  if (__builtin_expect(rule & kRuleNotSimple, 0)) return Quick::kGeneral;
+  if (__builtin_expect(rule & kRuleNotSimple, 0)) {
+    return rule == PackTerminal(Terminal::kBottom) ? Quick::kBottom : Quick::kGeneral;
+  }
   cursor->at = entry;
   cursor->hint = sys::LoadRelaxed(&entry->next);
   uint64_t cfa = (rule & kRuleFramePointer ? cursor->rbp : cursor->sp) + CfaOffset(rule);

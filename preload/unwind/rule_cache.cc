@@ -11,15 +11,12 @@ constexpr uint32_t kStep = 2;
 constexpr uint32_t kCandidates = 4;
 constexpr uint32_t kHintPatience = 31;
 
-// Address of the table in use, a page boundary, with log2 of its bytes in the low bits: one word, read at once.
-constinit uint64_t g_table = 0;
 constinit uint32_t g_evictions = 0;
 constinit uint32_t g_next_victim = 0;
 constinit thread_local uint32_t t_wrong_hints = 0;
 
-uint64_t Log2Of(uint64_t table) { return table & 0xFFF; }
-uint64_t LinesOf(uint64_t table) { return table & ~uint64_t{0xFFF}; }
-uint64_t LineMask(uint64_t log2) { return (uint64_t{1} << log2) - sizeof(RuleLine); }
+uint64_t Log2Of(uint64_t table) { return table & kTableLog2Mask; }
+uint64_t LinesOf(uint64_t table) { return table & ~kTableLog2Mask; }
 
 RuleEntry* Candidate(const RuleTable& table, uint64_t line_offset, uint32_t i) {
   auto* line = reinterpret_cast<RuleLine*>(table.lines + (line_offset ^ (i & 2) * (sizeof(RuleLine) / 2)));
@@ -29,15 +26,15 @@ RuleEntry* Candidate(const RuleTable& table, uint64_t line_offset, uint32_t i) {
 bool Install(uint64_t expected, uint32_t log2) {
   void* lines = sys::MapPrivate(uint64_t{1} << log2);
   if (lines == nullptr) return false;
-  // Release: the zeroed lines are the kernel's, nothing else to publish. Partner: the load in CurrentRuleTable.
-  if (!sys::CompareExchange(&g_table, expected, reinterpret_cast<uint64_t>(lines) | log2)) {
+  // Release: the zeroed lines are the kernel's, nothing else to publish. Partner: CurrentRuleTable.
+  if (!sys::CompareExchange(&g_rule_table, expected, reinterpret_cast<uint64_t>(lines) | log2)) {
     sys::Discard(lines, uint64_t{1} << log2);  // another thread grew it first
   }
   return true;
 }
 
 void CountEviction(const RuleTable& table) {
-  uint64_t current = sys::LoadRelaxed(&g_table);
+  uint64_t current = sys::LoadRelaxed(&g_rule_table);
   if (reinterpret_cast<uint64_t>(table.lines) != LinesOf(current)) return;
   uint64_t log2 = Log2Of(current);
   uint32_t lines = 1u << (log2 - 6);
@@ -48,6 +45,7 @@ void CountEviction(const RuleTable& table) {
 
 }  // namespace
 
+constinit uint64_t g_rule_table = 0;
 constinit const RuleEntry kNoEntry{};
 
 FoundRule FindRule(const RuleTable& table, uint64_t lookup) {
@@ -72,13 +70,6 @@ FoundRule FindRuleAfter(const RuleTable& table, const RuleEntry* before, uint64_
   return found;
 }
 
-RuleTable CurrentRuleTable(uint32_t epoch) {
-  uint64_t table = sys::LoadAcquire(&g_table);  // partner: Install
-  // Odd, so that the tag is never 0 and no address matches an empty entry.
-  uint64_t tag = (uint64_t{epoch} << 1 | 1) << 47;
-  return {reinterpret_cast<char*>(LinesOf(table)), LineMask(Log2Of(table)), tag};
-}
-
 void InsertRule(const RuleTable& table, uint64_t lookup, uint64_t rule) {
   uint64_t offset = RuleLineOffset(table, lookup);
   RuleEntry* entry = Candidate(table, offset, 0);
@@ -92,10 +83,10 @@ void InsertRule(const RuleTable& table, uint64_t lookup, uint64_t rule) {
   sys::StoreRelease(&entry->check, RuleCheck(RuleKey(table, lookup), rule));  // partner: Holds
 }
 
-bool InitializeRuleCache() { return sys::LoadRelaxed(&g_table) != 0 || Install(0, kFirstLog2); }
+bool InitializeRuleCache() { return sys::LoadRelaxed(&g_rule_table) != 0 || Install(0, kFirstLog2); }
 
 void DropRules() {
-  uint64_t table = sys::LoadRelaxed(&g_table);
+  uint64_t table = sys::LoadRelaxed(&g_rule_table);
   if (table == 0) return;
   // `next` stays: a walk that is under way may follow it.
   auto* entries = reinterpret_cast<RuleEntry*>(LinesOf(table));

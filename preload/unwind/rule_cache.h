@@ -62,8 +62,18 @@ FoundRule FindRuleAfter(const RuleTable& table, const RuleEntry* before, uint64_
 // An entry that holds nothing: where the first hint of a walk points.
 extern const RuleEntry kNoEntry;
 
+// Address of the table in use, a page boundary, with log2 of its bytes in the low bits: one word, read at once.
+extern uint64_t g_rule_table;
+inline constexpr uint64_t kTableLog2Mask = 0xFFF;
+
 // The table to use for one walk at `epoch`.
-RuleTable CurrentRuleTable(uint32_t epoch);
+inline RuleTable CurrentRuleTable(uint32_t epoch) {
+  uint64_t table = sys::LoadAcquire(&g_rule_table);  // partner: Install in rule_cache.cc
+  // Odd, so that the tag is never 0 and no address matches an empty entry.
+  uint64_t tag = (uint64_t{epoch} << 1 | 1) << 47;
+  return {reinterpret_cast<char*>(table & ~kTableLog2Mask),
+          (uint64_t{1} << (table & kTableLog2Mask)) - sizeof(RuleLine), tag};
+}
 
 // Enters a rule; may evict another, may grow the table for later walks.
 void InsertRule(const RuleTable& table, uint64_t lookup, uint64_t rule);

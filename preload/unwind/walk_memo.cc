@@ -8,6 +8,7 @@
 //   kept[0] outermost … kept[j] (met by the new walk) … kept[count-1] innermost of the last walk
 //   new:    inner frames are walked and put on `fresh` until one equals a kept frame; then kept[j..0] are verified.
 #include "preload/sys/memory.h"
+#include "preload/unwind/module_map.h"
 #include "preload/unwind/quick_step.h"
 
 namespace leakhunt::unwind {
@@ -229,7 +230,7 @@ WalkResult WalkWithMemo(const Registers& start, const StackLimits& limits, WalkM
   *reused = 0;
   Cursor cursor;
   Memo* memo = reinterpret_cast<Memo*>(opaque);
-  uint32_t epoch = Epoch();
+  uint32_t epoch = CurrentEpoch();
   if (max_frames == 0 || max_frames > kCapacity || !StartAt(start, limits, &cursor)) {
     memo->count = 0;
     return Walk(start, limits, pcs, max_frames);

@@ -67,7 +67,7 @@ StopReason StopOf(Step step) {
 [[gnu::noinline]] WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limits, uint64_t* pcs,
                                                   uint32_t max_frames) {
   sys::AddRelaxed(&g_counters.general_walks, uint64_t{1});
-  RuleTable table = CurrentRuleTable(Epoch());
+  RuleTable table = CurrentRuleTable(CurrentEpoch());
   Frame frame;
   if (!FindRegistersOf(table, start, limits, &frame)) frame = FrameOf(start, limits);
   frame.limits.low = start.sp;
@@ -83,7 +83,7 @@ WalkResult Walk(const Registers& start, const StackLimits& limits, uint64_t* pcs
   Cursor cursor;
   if (max_frames == 0) return {0, StopReason::kDepth};
   if (!StartAt(start, limits, &cursor)) return pcs[0] = start.pc, WalkResult{1, StopOf(Step::kBadFrame)};
-  RuleTable table = CurrentRuleTable(Epoch());
+  RuleTable table = CurrentRuleTable(CurrentEpoch());
   for (uint32_t n = 0;;) {
     pcs[n++] = cursor.Word();
     Quick quick = QuickStep(table, &cursor);
@@ -103,7 +103,7 @@ bool CaptureOutside(const StackLimits& limits, Registers* registers) {
   Registers here;
   CaptureHere(&here);
   if (here.sp < limits.low || here.sp >= limits.high) return false;
-  RuleTable table = CurrentRuleTable(Epoch());
+  RuleTable table = CurrentRuleTable(CurrentEpoch());
   Frame frame = FrameOf(here, limits);
   for (uint32_t i = 0; i < kMaxOwnFrames && frame.lookup() - g_own_start < g_own_end - g_own_start; ++i) {
     if (StepFrame(table, &frame) != Step::kStepped) return false;

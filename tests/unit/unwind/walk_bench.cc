@@ -1,0 +1,135 @@
+// What a frame costs: this unwinder cold, warm and with its memo, beside libunwind's two ways. Prints nanoseconds a
+// frame, the least of several rounds; no assertion (machines differ), the targets are in the column heads.
+#define UNW_LOCAL_ONLY
+#include <libunwind.h>
+#include <time.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <initializer_list>
+
+#include "preload/unwind/unwinder.h"
+
+namespace {
+
+using namespace leakhunt::unwind;
+
+constexpr uint32_t kMost = 200;
+
+uint64_t Now() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+}
+
+struct Costs {
+  uint32_t frames = 0;
+  double warm = 0, memo_same = 0, memo_changing = 0, step = 0, backtrace = 0;
+};
+
+template <typename Body>
+double NsPer(uint32_t frames, Body body) {
+  double best = 1e9;
+  for (int round = 0; round < 15; ++round) {
+    uint64_t from = Now();
+    for (int i = 0; i < 300; ++i) body();
+    double ns = static_cast<double>(Now() - from) / 300 / frames;
+    if (ns < best) best = ns;
+  }
+  return best;
+}
+
+WalkMemo g_memo;
+StackLimits g_limits;
+
+[[gnu::noinline]] void Measure(Costs* costs) {
+  uint64_t pcs[kMost];
+  void* addresses[kMost];
+  uint32_t reused = 0;
+  Registers start;
+  CaptureCaller(&start);
+  costs->frames = Walk(start, g_limits, pcs, kMost).frames;
+  uint32_t n = costs->frames;
+  costs->warm = NsPer(n, [&] { Walk(start, g_limits, pcs, kMost); });
+  costs->memo_same = NsPer(n, [&] { WalkWithMemo(start, g_limits, &g_memo, pcs, kMost, &reused); });
+  costs->backtrace = NsPer(n, [&] { unw_backtrace(addresses, kMost); });
+  costs->step = NsPer(n, [&] {
+    unw_context_t context;
+    unw_cursor_t cursor;
+    unw_getcontext(&context);
+    unw_init_local(&cursor, &context);
+    for (uint32_t i = 0; i < kMost && unw_step(&cursor) > 0; ++i) {
+      unw_word_t pc;
+      unw_get_reg(&cursor, UNW_REG_IP, &pc);
+      pcs[i] = pc;
+    }
+  });
+}
+
+// Leaves of changing depth under the same tail: the innermost frames are new each time, the rest is reused.
+[[gnu::noinline]] uint32_t Leaf() {
+  uint64_t pcs[kMost];
+  uint32_t reused;
+  Registers start;
+  CaptureCaller(&start);
+  return WalkWithMemo(start, g_limits, &g_memo, pcs, kMost, &reused).frames;
+}
+[[gnu::noinline]] uint32_t DeeperLeaf(int depth) {
+  volatile uint32_t frames = depth > 0 ? DeeperLeaf(depth - 1) : Leaf();
+  return frames;
+}
+
+[[gnu::noinline]] double MemoChanging() {
+  double least = 1e9;
+  for (int round = 0; round < 15; ++round) {
+    uint64_t frames = 0, from = Now();
+    for (int i = 0; i < 300; ++i) frames += DeeperLeaf(i & 3);
+    double ns = static_cast<double>(Now() - from) / static_cast<double>(frames);
+    if (ns < least) least = ns;
+  }
+  return least;
+}
+
+template <int kKind>
+[[gnu::noinline]] int Recurse(int depth, Costs* costs) {
+  volatile char local[16 + 8 * kKind];
+  local[0] = static_cast<char>(depth);
+  if (depth == 0) {
+    Measure(costs);
+    costs->memo_changing = MemoChanging();
+    return local[0];
+  }
+  return Recurse<(kKind + 1) % 7>(depth - 1, costs) + local[0];
+}
+
+void Cold() {
+  // Every rule is decoded anew: the first walk of a program.
+  uint64_t pcs[kMost];
+  Registers start;
+  CaptureHere(&start);
+  uint64_t from = Now();
+  uint32_t frames = Walk(start, g_limits, pcs, kMost).frames;
+  printf("first walk ever: %u frames, %.0f ns a frame (modules announced, rules decoded)\n", frames,
+         static_cast<double>(Now() - from) / frames);
+}
+
+}  // namespace
+
+int main() {
+  uint64_t from = Now();
+  Initialize();
+  printf("Initialize: %.1f us\n", static_cast<double>(Now() - from) / 1000);
+  FindStackLimits(reinterpret_cast<uint64_t>(__builtin_frame_address(0)), &g_limits);
+  from = Now();
+  for (int i = 0; i < 100; ++i) FindStackLimits(reinterpret_cast<uint64_t>(__builtin_frame_address(0)), &g_limits);
+  printf("FindStackLimits: %.2f us\n", static_cast<double>(Now() - from) / 1000 / 100);
+  Cold();
+  printf("%8s %12s %14s %16s %10s %14s  ns a frame\n", "frames", "warm (<=6)", "memo (<=1.5)", "memo, changing", "unw_step",
+         "unw_backtrace");
+  for (int depth : {5, 10, 20, 30, 50, 100, 150}) {
+    Costs costs;
+    Recurse<0>(depth, &costs);
+    printf("%8u %12.2f %14.2f %16.2f %10.1f %14.2f\n", costs.frames, costs.warm, costs.memo_same, costs.memo_changing,
+           costs.step, costs.backtrace);
+  }
+}
