@@ -112,7 +112,8 @@ bool ParseFrameDescription(uint64_t address, const Extent& section, uint64_t hea
 }
 
 bool FindFrameDescription(const UnwindSections& sections, uint64_t pc, FrameDescription* result) {
-  if (sections.header == 0 || !sections.header_extent.Contains(sections.header)) return false;
+  if (sections.header == 0) return ScanEntries(sections.frames.begin, sections.frames, 0, pc, result);
+  if (!sections.header_extent.Contains(sections.header)) return false;
   SectionReader reader(sections.header, sections.header_extent.end);
   if (reader.Read<uint8_t>() != 1) return false;
   uint8_t frame_encoding = reader.Read<uint8_t>();

@@ -14,6 +14,8 @@ namespace leakhunt::unwind {
 struct UnwindSections {
   uint64_t header = 0;  // .eh_frame_hdr; 0 = the object has none
   Extent header_extent;  // the mapped segment around the header
+  Extent frames;          // .eh_frame itself, of an object without the header
+  uint64_t entry = 0;     // where the program starts (e_entry): the outermost frame of the main thread; 0 = not known
   // Mapped segments of the object: .eh_frame may lie in another than its header.
   Extent segments[4];
   uint32_t segment_count = 0;

@@ -1,6 +1,7 @@
 #include "preload/unwind/frame_step.h"
 
 #include "preload/unwind/expression.h"
+#include "preload/unwind/module_map.h"
 #include "preload/unwind/packed_rule.h"
 #include "preload/unwind/rule_source.h"
 
@@ -48,14 +49,17 @@ class Stepper {
     return Called();
   }
 
-  // No CFI: code of a JIT, or assembler that keeps a frame pointer. Believed only as far as it looks like one.
-  Step ByFramePointer() {
+  // No CFI: code of a JIT, or of a module (assembler, musl). Believed only as far as it looks like a frame.
+  Step ByFramePointer(bool in_module) {
     if (!from_.state.Knows(kFp)) return Step::kNoRule;
     uint64_t fp = from_.state.value[kFp], next = 0, back = 0;
-    if (fp == 0) return Step::kBottom;  // the ABI's mark of the outermost frame: _start has no CFI in some libcs
+    if (fp == 0 && !in_module) return Step::kBottom;  // the ABI's mark of the outermost frame
     if ((fp & 7) || fp < from_.sp() || !Load(fp, &next) || !Load(fp + 8, &back)) return Step::kNoRule;
     if (back >= from_.limits.low && back < from_.limits.high) return Step::kNoRule;
-    if (back >= kPcLimit) return Step::kNoRule;
+    if (back >= kPcLimit || (back < kLowestPc && next != 0)) return Step::kNoRule;
+    // Code that was compiled without a frame pointer may have anything in rbp: its caller has to be known code.
+    UnwindSections sections;
+    if (in_module && back >= kLowestPc && FindModule(back - 1, &sections) != ModuleLookup::kFound) return Step::kNoRule;
     to_.state.known &= X86_64::kCalleeSaved;
     to_.state.Set(kFp, next);
     to_.state.Set(kSp, fp + 16);
@@ -168,7 +172,7 @@ Step StepFrame(const RuleTable& table, Frame* frame) {
   Stepper stepper(*frame);
   Step step;
   if (rule == 0 || rule == PackTerminal(Terminal::kNoCfi)) {
-    step = stepper.ByFramePointer();
+    step = stepper.ByFramePointer(rule != 0);
   } else if ((rule & kRuleKindMask) == kRuleTerminal) {
     step = OfTerminal(TerminalOf(rule));
   } else if ((rule & kRuleKindMask) == kRuleRow) {

@@ -1,6 +1,7 @@
 #include "preload/unwind/loaded_object.h"
 
 #include <fcntl.h>
+#include <sys/auxv.h>
 
 #include "preload/sys/atomic.h"
 #include "preload/sys/memory.h"
@@ -54,6 +55,7 @@ void ReadHeaders(LoadedObject* object) {
   const auto* elf = reinterpret_cast<const ElfW(Ehdr)*>(object->start);
   if (__builtin_memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_phentsize != sizeof(ElfW(Phdr))) return;
   if (elf->e_phoff + elf->e_phnum * sizeof(ElfW(Phdr)) > 4096) return;
+  if (elf->e_entry != 0) object->entry = object->bias + elf->e_entry;
   object->headers = reinterpret_cast<const ElfW(Phdr)*>(object->start + elf->e_phoff);
   object->header_count = elf->e_phnum;
 }
@@ -81,7 +83,10 @@ int Remember(dl_phdr_info* info, size_t, void* is_first) {
   LoadedObject object = FromLoader(*info);
   if (object.start >= object.end) return 0;
   bool* first = static_cast<bool*>(is_first);
-  if (*first) object.path = ExecutablePath();  // musl names the main program by argv[0]
+  if (*first) {
+    object.path = ExecutablePath();  // musl names the main program by argv[0]
+    object.entry = getauxval(AT_ENTRY);
+  }
   *first = false;
   if (info->dlpi_name != nullptr && IsVdsoName(info->dlpi_name)) g_vdso = object;
   for (uint32_t i = 0; i < object.header_count && g_find_object == nullptr; ++i) {

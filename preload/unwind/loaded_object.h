@@ -16,6 +16,7 @@ struct LoadedObject {
   const ElfW(Phdr) * headers = nullptr;  // null = not found in memory; `eh_frame_header` may still be known
   uint32_t header_count = 0;
   uint64_t eh_frame_header = 0;          // hint; 0 = look in `headers`
+  uint64_t entry = 0;                    // address the program starts at; 0 = not known
   uint64_t identity = 0;                 // differs between two objects that follow each other at one address
   const char* path = nullptr;            // valid until unloaded; never null when found
 };

@@ -5,6 +5,7 @@
 #include "preload/sys/atomic.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/text.h"
+#include "preload/unwind/frame_section.h"
 #include "preload/unwind/loaded_object.h"
 #include "preload/unwind/rule_cache.h"
 
@@ -87,6 +88,10 @@ void Fill(const LoadedObject& object, Module* module) {
   }
   if (object.headers == nullptr) sections.segments[sections.segment_count++] = {object.start, object.end};
   sections.header_extent = sections.SegmentOf(sections.header);
+  sections.entry = object.entry;
+  if (sections.header != 0) return;
+  Extent frames = FindFrameSection(object.path, object.bias), segment = sections.SegmentOf(frames.begin);
+  if (frames.end > frames.begin && frames.end <= segment.end) sections.frames = frames;
 }
 
 void Retire(uint32_t handle, uint64_t claim) {

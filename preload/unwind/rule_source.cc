@@ -10,6 +10,8 @@ namespace {
 
 constexpr uint32_t kMaxStoredRows = 4096;  // 0.7 MB: programs need dozens; beyond, rows are decoded each time
 
+constexpr uint64_t kStartBytes = 64;     // of _start, which has no CFI in some libcs
+
 constinit uint32_t g_stored_rows = 0;
 
 using ProgramRow = Row<X86_64>;
@@ -48,6 +50,7 @@ const ProgramRow* Store(const ProgramRow& row) {
 uint64_t Decode(const UnwindSections& sections, uint64_t lookup, ProgramRow* row) {
   FrameDescription description;
   if (!FindFrameDescription(sections, lookup, &description)) {
+    if (lookup - sections.entry < kStartBytes) return PackTerminal(Terminal::kBottom);
     return IsSignalTrampoline(sections, lookup + 1) ? PackRow(&g_signal_frame_row) : PackTerminal(Terminal::kNoCfi);
   }
   if (BuildRow(description, lookup, row) != RowError::kNone) return PackTerminal(Terminal::kUnsupported);
