@@ -17,12 +17,17 @@ bool IsNeeded(const GElf_Shdr& header) {
          header.sh_type == SHT_STRTAB;
 }
 
+// libelf writes the gap before an aligned section: a hostile alignment would fill the disk.
+constexpr uint64_t kLargestAlignment = 4096;
+
 bool CopySection(Elf_Scn* from, Elf* to) {
   GElf_Shdr header;
   Elf_Scn* copy = elf_newscn(to);
   if (copy == nullptr || gelf_getshdr(from, &header) == nullptr) return false;
   const bool needed = IsNeeded(header);
   if (!needed) header.sh_type = SHT_NOBITS;
+  if (header.sh_type == SHT_NOBITS) header.sh_addralign = 1;
+  if (header.sh_addralign > kLargestAlignment) return false;
   Elf_Data* data = elf_newdata(copy);
   if (data == nullptr) return false;
   data->d_version = EV_CURRENT;
