@@ -37,6 +37,8 @@ extern const Command kDiffCommand;
 extern const Command kProcessesCommand;
 extern const Command kVitalsCommand;
 extern const Command kDoctorCommand;
+extern const Command kTrendCommand;
+extern const Command kFindingsCommand;
 extern const Command kExportCommand;
 extern const Command kFlameGraphCommand;
 

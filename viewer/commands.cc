@@ -7,6 +7,7 @@ namespace {
 const Command* const kCommands[] = {
     &kTopSitesCommand, &kHandlesCommand, &kDiffCommand, &kVitalsCommand, &kProcessesCommand, &kDoctorCommand,
     &kExportCommand, &kFlameGraphCommand,
+    &kTrendCommand, &kFindingsCommand,
 };
 
 const char* const kLater[] = {"trend", "findings", "flamegraph", "html", "live", "export", "symbolize", "bundle"};

@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 
+#include "viewer/judged.h"
 #include "viewer/stack_filter.h"
 
 namespace leakhunt::viewer {
@@ -88,6 +89,8 @@ class Rows {
     AddTo(row, site);
     auto rate = loaded_.growth.find(KeyOf(snapshot_, site));
     if (rate != loaded_.growth.end()) row.growth = row.growth.value_or(0) + rate->second;
+    auto judged = loaded_.verdicts.find(KeyOf(snapshot_, site));
+    if (judged != loaded_.verdicts.end()) row.verdict = WorseOf(row.verdict, judged->second);
   }
 
   std::string GroupOf(const HandleSite& site, const ResolvedStack& stack) const {

@@ -2,6 +2,7 @@
 
 #include <ostream>
 
+#include "viewer/judged.h"
 #include "viewer/merge.h"
 
 namespace leakhunt::viewer {
@@ -20,6 +21,7 @@ Result<Loaded> Load(Context& context, size_t history) {
   loaded.snapshot = std::make_unique<snapshot::Snapshot>(parts.size() == 1 ? *parts.front() : MergeSnapshots(parts));
   loaded.resolver = std::make_unique<Resolver>(*loaded.snapshot, context.options,
                                                loaded.chosen.front().recording.directory);
+  if (history > 1) loaded.verdicts = NamesOf(JudgeRecordings(loaded, kVerdictSnapshots, context.err));
   return loaded;
 }
 

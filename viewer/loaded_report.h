@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "collector/base/result.h"
@@ -12,10 +14,14 @@
 
 namespace leakhunt::viewer {
 
+// The name of each site's verdict.
+using VerdictNames = std::unordered_map<SiteKey, std::string>;
+
 struct Loaded {
   std::unique_ptr<snapshot::Snapshot> snapshot;  // what the report is about; with --all the sum
   std::vector<ChosenSnapshot> chosen;            // where it comes from, one a process
   GrowthRates growth;
+  VerdictNames verdicts;                         // with a history
   std::unique_ptr<Resolver> resolver;            // of *snapshot
 };
 

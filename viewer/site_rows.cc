@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "viewer/judged.h"
 #include "viewer/stack_filter.h"
 
 namespace leakhunt::viewer {
@@ -95,6 +96,8 @@ class Rows {
     bool counted = !grown_[name].insert(key).second;
     auto rate = loaded_.growth.find(key);
     if (!counted && rate != loaded_.growth.end()) row.growth = row.growth.value_or(0) + rate->second;
+    auto judged = loaded_.verdicts.find(key);
+    if (judged != loaded_.verdicts.end()) row.verdict = WorseOf(row.verdict, judged->second);
   }
 
   void AddByThread(const Site& site) {

@@ -19,7 +19,7 @@ struct SiteRow {
   bool totals_known = true;        // threads share live blocks, not totals
   std::optional<double> growth;    // bytes a second
   int64_t first_seen_ms = 0, last_seen_ms = 0, oldest_birth_ms = 0;
-  std::string verdict = "inconclusive";
+  std::string verdict = "inconclusive";  // of a group: the most serious
   double largest_part = -1;        // live bytes of the site whose stack is shown
 };
 

@@ -12,7 +12,7 @@ std::vector<std::string> Wrap(const std::string& line, size_t width) {
   std::vector<std::string> pieces;
   std::string piece;
   for (size_t at = 0; at < line.size();) {
-    size_t end = line.find(' ', at == 0 || line[at] != ' ' ? at : line.find_first_not_of(' ', at));
+    size_t end = line.find(' ', line[at] != ' ' ? at : line.find_first_not_of(' ', at));
     if (end == std::string::npos) end = line.size();
     std::string word = line.substr(at, end - at);  // with the spaces before it
     at = end;

@@ -1,0 +1,16 @@
+// The JSON of trend and findings.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "viewer/findings.h"
+#include "viewer/judged.h"
+
+namespace leakhunt::viewer {
+
+// `sites`: indices into judged.sites in the order to write, memory and handles mixed. `findings`: nullptr for trend.
+std::string VerdictJson(Loaded& loaded, const Judged& judged, const std::vector<size_t>& sites,
+                        const std::vector<Finding>* findings);
+
+}  // namespace leakhunt::viewer
