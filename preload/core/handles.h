@@ -1,11 +1,51 @@
 // Open descriptors as recorded handles: an id per opening, never sampled, async-signal-safe.
+//
+// The hooks tell, on the program's threads: after a call opened a descriptor, before a call closes one. An opening puts
+// a slot into the shared pages and its reference into the descriptor table; whoever takes it out of the table retires
+// the slot. Nothing is held over the real calls. In a signal handler that interrupted leakhunt a handle is recorded
+// without a stack; in a vfork child, whose descriptors are not the program's though its memory is, nothing is.
 #pragma once
 
 #include <cstdint>
 
+#include "preload/core/descriptor_table.h"
 #include "preload/protocol/layout.h"
 
 namespace leakhunt::core {
+
+struct HandleDescription {
+  protocol::HandleType type = protocol::HandleType::kOther;
+  uint8_t flags = 0;            // protocol::HandleFlags
+  const char* label = nullptr;  // NUL-terminated, may be null; its end is kept when it is too long
+};
+
+// After the real call made `fd`; negative ones are ignored. What the table still had there was closed out of sight.
+void HandleOpened(int fd, const HandleDescription& description);
+// After dup, dup2, dup3, fcntl: `to` is a copy of `from`, whatever was at `to` is closed.
+void HandleDuplicated(int from, int to);
+// Before the real close.
+void HandleClosing(int fd);
+void HandlesClosing(uint32_t first, uint32_t last);
+
+// For calls that close or keep, which is known only afterwards (freopen): taken out before, then gone or put back.
+DescriptorEntry HandleTaken(int fd);
+void HandleGone(DescriptorEntry entry);
+void HandlePutBack(int fd, DescriptorEntry entry);
+
+// Adds flags, and a label when it is not null, to the handle at `fd`.
+void HandleNoted(int fd, uint8_t flags, const char* label);
+// What the table knows of `fd`; kOther when it is not tracked.
+protocol::HandleType TrackedType(int fd);
+
+// A vfork child runs in its parent's memory on the parent's thread: before vfork, the thread is told to look at the pid
+// until it is itself again. `ChildrenShareMemory`: the same for clone(CLONE_VM), for good, on all threads.
+void VforkBegins();
+void ChildrenShareMemory();
+// True when the caller is such a child: it has a descriptor table of its own.
+bool InSharedMemoryChild();
+
+// leakhunt's own descriptor has another number now (-1: lost).
+void OwnDescriptorMoved(int from, int to);
 
 // Called at start: lists what is open already (inherited).
 void InitializeHandles();

@@ -186,6 +186,18 @@ void MappingPut(uint64_t start, uint64_t bytes, const MappingOrigin& origin) {
   Leave();
 }
 
+uint64_t MappingBytesAt(uint64_t start) {
+  if (!Enter()) return 0;
+  uint64_t bytes = 0;
+  if (Tracked() && g_ranges.lock.Acquire(g_process.generation)) {
+    uint32_t i = LowerBound(start);
+    if (i < g_ranges.count && g_ranges.items[i].start == start) bytes = g_ranges.items[i].end - start;
+    g_ranges.lock.Release();
+  }
+  Leave();
+  return bytes;
+}
+
 void MappingsAfterFork() {
   g_ranges.lock = sys::SpinLock();
   // Stack references are the parent's. Inherited mappings stay as ranges (a munmap must find them) without a record.

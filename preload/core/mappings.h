@@ -22,6 +22,9 @@ MappingOrigin MappingTaken(uint64_t start, uint64_t bytes);
 // After mremap, or after a munmap that failed: the range stands at `start` with an old origin.
 void MappingPut(uint64_t start, uint64_t bytes, const MappingOrigin& origin);
 
+// Bytes of the recorded range that starts at `start`; 0 when there is none.
+uint64_t MappingBytesAt(uint64_t start);
+
 // Addresses of the allocator's own code: mappings it makes are its business, their contents are counted as heap.
 void SetAllocatorRange(uint64_t start, uint64_t end);
 

@@ -344,8 +344,8 @@ struct HandleSlot {
   uint8_t flags;         // HandleFlags
   uint16_t label_bytes;  // used bytes of `label`
   uint32_t thread;       // thread index of the opener
-  uint32_t creator;      // CreatorCall: which family of function made it
-  uint64_t inode;        // st_ino at open for lists made from /proc; 0 otherwise
+  uint32_t tally;        // reference of the stack's HandleTally: file offset / 32; 0 in lists
+  uint64_t inode;        // st_ino at open for lists made from /proc; 0 in live handles; undefined in dead ones
   char label[kLabelBytes];  // path or address argument, bounded, not NUL-terminated
 };
 static_assert(sizeof(HandleSlot) == 128);

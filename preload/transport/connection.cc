@@ -194,7 +194,27 @@ void SetOwnMemfd(int fd) {
   g_connection.memfd_inode = Inode(fd);
 }
 
-bool IsOwnDescriptor(int fd) { return fd >= 0 && (fd == g_connection.fd || fd == g_connection.memfd); }
+bool IsOwnDescriptor(int fd) {
+  // The program may have closed ours by a raw system call and have the number now: the inode tells.
+  if (fd < 0) return false;
+  if (fd == g_connection.fd) return StillOurs();
+  return fd == g_connection.memfd && Inode(fd) == g_connection.memfd_inode;
+}
+
+void OwnDescriptors(int* first, int* second) {
+  int a = g_connection.fd, b = g_connection.memfd;
+  *first = a < b ? a : b;
+  *second = a < b ? b : a;
+}
+
+int VacateDescriptor(int fd) {
+  if (!IsOwnDescriptor(fd)) return fd;
+  long elsewhere = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
+  if (sys::Failed(elsewhere)) elsewhere = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+  int moved = sys::Failed(elsewhere) ? -1 : static_cast<int>(elsewhere);
+  (fd == g_connection.fd ? g_connection.fd : g_connection.memfd) = moved;
+  return moved;
+}
 
 bool Connect(const char* preferred_path, int memfd, uint32_t image, uint32_t wait_ms, Settings* settings) {
   SetOwnMemfd(memfd);

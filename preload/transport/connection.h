@@ -38,6 +38,13 @@ void ForgetConnection(int parent_memfd);
 
 // True for the descriptors leakhunt keeps.
 bool IsOwnDescriptor(int fd);
+
+// The numbers of the two, lower first; -1 for one that is not there.
+void OwnDescriptors(int* first, int* second);
+
+// The program is about to put something of its own on `fd`: if that is ours, ours becomes a duplicate with another
+// number, which is returned (-1: none was free, and ours is lost). The caller's dup2 closes the old number.
+int VacateDescriptor(int fd);
 void SetOwnMemfd(int fd);
 
 // Copies $XDG_RUNTIME_DIR: programs that set their title overwrite the original.

@@ -30,6 +30,7 @@ class Pages {
   protocol::ProcessHeader* Header() const { return header_; }
   int Descriptor() const { return fd_; }
   void ForgetDescriptor() { fd_ = -1; }
+  void SetDescriptor(int fd) { fd_ = fd; }  // the same file under another number
   uint64_t FileBytes() const;
 
   // Address of a file offset inside a mapped extent; null when outside.

@@ -1,0 +1,19 @@
+// Lists of what is open, published once: at the start of an image, in a forked child, and at the end of an image.
+//
+// Slow, bounded, on one thread each. At start the program has no threads yet; at its end the others may go on opening
+// and closing, so the list is true of a moment. A list at the end is whole or absent: a part of it would make handles
+// look closed.
+#pragma once
+
+namespace leakhunt::core {
+
+// From /proc/self/fd; bounded in number and time. Entries of the descriptor table are made for them.
+void ListInheritedDescriptors();
+// From the copied descriptor table of the parent.
+void ListParentsHandles();
+// From /proc/self/fd, tracked ones included. A second call replaces the first one's list.
+void ListDescriptorsAtExit();
+// What is closed after the list at exit was made leaves it.
+void ExitListClosing(int fd);
+
+}  // namespace leakhunt::core

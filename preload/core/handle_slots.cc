@@ -1,0 +1,158 @@
+#include "preload/core/handle_slots.h"
+
+#include "preload/core/process.h"
+#include "preload/core/ref_table.h"
+#include "preload/core/stacks.h"
+#include "preload/sys/atomic.h"
+
+namespace leakhunt::core {
+namespace {
+
+using protocol::AreaKind;
+using protocol::HandleSlot;
+using protocol::HandleTally;
+
+constexpr uint32_t kReserve = 16;  // openings in one handler storm between two visits
+
+// A stack of free slots. Head: reference in the lower half, a count of changes above it, against reuse between a
+// reader's look and its exchange. The link is the free slot's `inode`.
+struct FreeList {
+  uint64_t head = 0;
+
+  uint32_t Pop() {
+    for (;;) {
+      uint64_t seen = sys::LoadAcquire(&head);  // partner: Push
+      uint32_t reference = static_cast<uint32_t>(seen);
+      if (reference == 0) return 0;
+      uint64_t next = sys::LoadRelaxed(&HandleSlotAt(reference)->inode);  // another taker may be changing it: then seen is old
+      if (sys::CompareExchange(&head, seen, Changed(seen, static_cast<uint32_t>(next)))) return reference;
+    }
+  }
+  void Push(uint32_t reference) {
+    for (;;) {
+      uint64_t seen = sys::LoadRelaxed(&head);
+      sys::StoreRelaxed(&HandleSlotAt(reference)->inode, uint64_t{static_cast<uint32_t>(seen)});
+      if (sys::CompareExchange(&head, seen, Changed(seen, reference))) return;
+    }
+  }
+  bool Empty() const { return static_cast<uint32_t>(sys::LoadRelaxed(&head)) == 0; }
+
+ private:
+  static uint64_t Changed(uint64_t seen, uint32_t reference) { return ((seen >> 32) + 1) << 32 | reference; }
+};
+constinit FreeList g_free, g_reserve;
+constinit uint32_t g_areas = 0;
+
+struct Tallies {
+  sys::SpinLock lock;
+  RefTable by_stack;
+  HandleTally* page = nullptr;
+  uint64_t file_offset = 0;
+  uint32_t used = 0;
+};
+constinit Tallies g_tallies;
+constinit uint32_t g_unknown_tally = 0;
+
+constexpr uint32_t kTallyPages = 2;
+constexpr uint32_t kTalliesPerArea = kTallyPages * protocol::kPageBytes / sizeof(HandleTally);
+
+uint64_t Key(uint32_t stack) { return uint64_t{stack} << 32; }
+
+// Takes a new area and puts its slots into `list`.
+bool Refill(FreeList* list) {
+  uint32_t pages = g_areas == 0 ? 1 : g_areas < 4 ? 4 : 16;
+  transport::Area area = g_process.pages->Allocate(AreaKind::kHandles, pages, 0);
+  if (area.start == nullptr && pages > 1) area = g_process.pages->Allocate(AreaKind::kHandles, 1, 0);
+  if (area.start == nullptr) return false;
+  ++g_areas;
+  uint32_t first = static_cast<uint32_t>(area.file_offset / sizeof(HandleSlot));
+  for (uint32_t i = area.bytes / sizeof(HandleSlot); i > 0; --i) list->Push(first + i - 1);
+  return true;
+}
+
+void FillReserve() {
+  for (uint32_t i = 0; i < kReserve; ++i) {
+    uint32_t reference = g_free.Pop();
+    if (reference == 0) return;
+    g_reserve.Push(reference);
+  }
+}
+
+HandleTally* TallyAt(uint32_t reference) {
+  return reinterpret_cast<HandleTally*>(g_process.pages->At(uint64_t{reference} * sizeof(HandleTally)));
+}
+
+uint32_t FindTally(uint32_t stack) {
+  return g_tallies.by_stack.Find(Key(stack), [&](uint32_t reference) { return TallyAt(reference)->stack == stack; });
+}
+
+}  // namespace
+
+HandleSlot* HandleSlotAt(uint32_t reference) {
+  return reinterpret_cast<HandleSlot*>(g_process.pages->At(uint64_t{reference} * sizeof(HandleSlot)));
+}
+
+HandleSlot* TakeHandleSlot(SlotTaker taker, uint32_t* reference) {
+  *reference = g_free.Pop();
+  if (taker == SlotTaker::kVisitor) {
+    if (*reference == 0 && Refill(&g_free)) *reference = g_free.Pop();
+    if (g_reserve.Empty()) FillReserve();
+  } else if (*reference == 0) {
+    *reference = g_reserve.Pop();
+  }
+  return *reference == 0 ? nullptr : HandleSlotAt(*reference);
+}
+
+void GiveHandleSlot(uint32_t reference) { g_free.Push(reference); }
+
+uint32_t HandleTallyOf(uint32_t stack) {
+  uint32_t found = FindTally(stack);
+  if (found != 0) return found;
+  Tallies& t = g_tallies;
+  if (!t.lock.Acquire(g_process.generation)) return 0;
+  found = FindTally(stack);
+  if (found == 0) {
+    if (t.page == nullptr || t.used == kTalliesPerArea) {
+      transport::Area area = g_process.pages->Allocate(AreaKind::kHandleTally, kTallyPages, 0);
+      t.page = reinterpret_cast<HandleTally*>(area.start);
+      t.file_offset = area.file_offset;
+      t.used = 0;
+    }
+    if (t.page != nullptr) {
+      HandleTally* tally = &t.page[t.used];
+      tally->stack = stack;
+      sys::StoreRelease(&tally->used, 1u);  // partner: the collector's tally sweep
+      found = static_cast<uint32_t>(t.file_offset / sizeof(HandleTally)) + t.used++;
+      t.by_stack.Insert(Key(stack), found);
+    }
+  }
+  t.lock.Release();
+  return found;
+}
+
+uint32_t UnknownHandleTally() { return g_unknown_tally; }
+
+void CountOpened(uint32_t reference) {
+  if (reference == 0) return;
+  HandleTally* tally = TallyAt(reference);
+  uint64_t opened = sys::AddRelaxed(&tally->opened, uint64_t{1}) + 1;
+  uint64_t closed = sys::LoadRelaxed(&tally->closed);
+  uint64_t open = opened > closed ? opened - closed : 0;
+  if (open > sys::LoadRelaxed(&tally->peak)) sys::StoreRelaxed(&tally->peak, open);
+}
+
+void CountClosed(uint32_t reference) {
+  if (reference != 0) sys::AddRelaxed(&TallyAt(reference)->closed, uint64_t{1});
+}
+
+void InitializeHandleSlots() {
+  g_free = g_reserve = FreeList();
+  g_areas = 0;
+  g_tallies = Tallies();
+  g_unknown_tally = 0;
+  if (!g_tallies.by_stack.Create(g_process.generation, 512)) return;
+  g_unknown_tally = HandleTallyOf(UnknownStack());
+  if (Refill(&g_free)) FillReserve();
+}
+
+}  // namespace leakhunt::core

@@ -1,0 +1,102 @@
+// Closing: a handle is out of the table before the real call and never put back. EINTR and EIO mean closed, too; EBADF
+// means that it had been closed out of sight.
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <mqueue.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "preload/hooks/closing.h"
+#include "preload/hooks/handle_hook.h"
+#include "preload/sys/syscall.h"
+#include "preload/transport/connection.h"
+
+using namespace leakhunt;
+using hooks::CallReal;
+
+namespace {
+
+constexpr unsigned kCloexec = 4;  // CLOSE_RANGE_CLOEXEC
+
+constinit hooks::Real<int(int)> real_close("close");
+constinit hooks::Real<int(unsigned, unsigned, int)> real_close_range("close_range");
+constinit hooks::Real<void(int)> real_closefrom("closefrom");
+constinit hooks::Real<int(mqd_t)> real_mq_close("mq_close");
+
+__attribute__((constructor)) void Find() { hooks::FindAll(real_close); }
+
+template <typename CloseRange>
+int AroundOurs(unsigned first, unsigned last, CloseRange close_range) {
+  int ours[2];
+  transport::OwnDescriptors(&ours[0], &ours[1]);
+  unsigned from = first;
+  int result = 0;
+  for (int own : ours) {
+    unsigned number = static_cast<unsigned>(own);
+    if (own < 0 || number < from || number > last) continue;
+    if (!transport::IsOwnDescriptor(own)) continue;
+    if (number > from) result = close_range(from, number - 1);
+    if (result != 0 || number == last) return result;
+    from = number + 1;
+  }
+  return close_range(from, last);
+}
+
+// musl has no such function; Linux has had the call since 5.9.
+int CloseRange(unsigned first, unsigned last, int flags) {
+  if (real_close_range.Get() != nullptr) return CallReal(real_close_range, first, last, flags);
+  long result = sys::Call(SYS_close_range, first, last, flags);
+  if (!sys::Failed(result)) return 0;
+  errno = static_cast<int>(-result);
+  return -1;
+}
+
+int Close(int fd) {
+  if (hooks::KeepsOwn(fd)) return -1;
+  core::HandleClosing(fd);
+  return CallReal(real_close, fd);
+}
+
+}  // namespace
+
+namespace leakhunt::hooks {
+
+bool KeepsOwn(int fd) {
+  if (__builtin_expect(!transport::IsOwnDescriptor(fd), 1) || core::InSharedMemoryChild()) return false;
+  errno = EBADF;
+  return true;
+}
+
+bool ClosesNothing(unsigned first, unsigned last, int flags) {
+  return first > last || (static_cast<unsigned>(flags) & kCloexec) != 0 || core::InSharedMemoryChild();
+}
+
+}  // namespace leakhunt::hooks
+
+LEAKHUNT_HOOK int close(int fd) { return Close(fd); }
+LEAKHUNT_HOOK int __close(int fd) { return Close(fd); }
+
+LEAKHUNT_HOOK int close_range(unsigned first, unsigned last, int flags) noexcept {
+  if (hooks::ClosesNothing(first, last, flags)) return CloseRange(first, last, flags);
+  core::HandlesClosing(first, last);
+  return AroundOurs(first, last, [&](unsigned from, unsigned to) { return CloseRange(from, to, flags); });
+}
+
+LEAKHUNT_HOOK void closefrom(int low) noexcept {
+  if (core::InSharedMemoryChild()) return CallReal(real_closefrom, low);
+  unsigned first = low < 0 ? 0 : static_cast<unsigned>(low);
+  core::HandlesClosing(first, INT_MAX);
+  // closefrom itself cannot leave ours out; where there is no close_range (before Linux 5.9), ours goes too.
+  int saved = errno;
+  if (AroundOurs(first, UINT_MAX, [&](unsigned from, unsigned to) { return CloseRange(from, to, 0); }) != 0) {
+    CallReal(real_closefrom, low);
+  }
+  errno = saved;
+}
+
+LEAKHUNT_HOOK int mq_close(mqd_t queue) noexcept {
+  if (hooks::KeepsOwn(queue)) return -1;
+  core::HandleClosing(queue);
+  return CallReal(real_mq_close, queue);
+}

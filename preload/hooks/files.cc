@@ -1,0 +1,162 @@
+// Files by name: every form of open, the mount interface's, temporary files.
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "preload/hooks/handle_hook.h"
+#include "preload/sys/text.h"
+
+using namespace leakhunt;
+using hooks::CallReal;
+using hooks::HandleType;
+using hooks::Opened;
+
+namespace {
+
+constinit hooks::Real<int(const char*, int, mode_t)> real_open("open");
+constinit hooks::Real<int(const char*, int, mode_t)> real_open64("open64");
+constinit hooks::Real<int(int, const char*, int, mode_t)> real_openat("openat");
+constinit hooks::Real<int(int, const char*, int, mode_t)> real_openat64("openat64");
+constinit hooks::Real<int(const char*, int)> real_open_2("__open_2");
+constinit hooks::Real<int(const char*, int)> real_open64_2("__open64_2");
+constinit hooks::Real<int(int, const char*, int)> real_openat_2("__openat_2");
+constinit hooks::Real<int(int, const char*, int)> real_openat64_2("__openat64_2");
+constinit hooks::Real<int(const char*, mode_t)> real_creat("creat");
+constinit hooks::Real<int(const char*, mode_t)> real_creat64("creat64");
+constinit hooks::Real<int(int, const char*, void*, size_t)> real_openat2("openat2");
+constinit hooks::Real<long(long, long, long, long, long, long, long)> real_syscall("syscall");
+constinit hooks::Real<int(int, file_handle*, int)> real_open_by_handle_at("open_by_handle_at");
+constinit hooks::Real<int(int, const char*, unsigned)> real_open_tree("open_tree");
+constinit hooks::Real<int(const char*, unsigned)> real_fsopen("fsopen");
+constinit hooks::Real<int(int, unsigned, unsigned)> real_fsmount("fsmount");
+constinit hooks::Real<int(int, const char*, unsigned)> real_fspick("fspick");
+constinit hooks::Real<int(char*)> real_mkstemp("mkstemp");
+constinit hooks::Real<int(char*)> real_mkstemp64("mkstemp64");
+constinit hooks::Real<int(char*, int)> real_mkostemp("mkostemp");
+constinit hooks::Real<int(char*, int)> real_mkostemp64("mkostemp64");
+constinit hooks::Real<int(char*, int)> real_mkstemps("mkstemps");
+constinit hooks::Real<int(char*, int)> real_mkstemps64("mkstemps64");
+constinit hooks::Real<int(char*, int, int)> real_mkostemps("mkostemps");
+constinit hooks::Real<int(char*, int, int)> real_mkostemps64("mkostemps64");
+
+__attribute__((constructor)) void Find() {
+  hooks::FindAll(real_open, real_open64, real_openat, real_openat64, real_creat);
+}
+
+// The argument exists only with these flags. O_TMPFILE contains O_DIRECTORY's bit.
+bool TakesMode(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
+
+HandleType TypeOf(const char* path, int flags) {
+  if ((flags & O_DIRECTORY) != 0 && (flags & O_TMPFILE) != O_TMPFILE) return HandleType::kDirectory;
+  if (path == nullptr || !sys::StartsWith(path, "/dev/")) return HandleType::kFile;
+  if (sys::StartsWith(path, "/dev/pts/") || sys::StartsWith(path, "/dev/ptmx")) return HandleType::kPty;
+  return sys::StartsWith(path, "/dev/shm/") ? HandleType::kFile : HandleType::kDevice;
+}
+
+int OpenedPath(int fd, const char* path, int flags) { return fd < 0 ? fd : Opened(fd, TypeOf(path, flags), path); }
+
+}  // namespace
+
+#define LEAKHUNT_MODE(last)          \
+  mode_t mode = 0;                   \
+  if (TakesMode(last)) {             \
+    va_list arguments;               \
+    va_start(arguments, last);       \
+    mode = va_arg(arguments, mode_t); \
+    va_end(arguments);               \
+  }
+
+LEAKHUNT_HOOK int open(const char* path, int flags, ...) {
+  LEAKHUNT_MODE(flags)
+  return OpenedPath(CallReal(real_open, path, flags, mode), path, flags);
+}
+LEAKHUNT_HOOK int open64(const char* path, int flags, ...) {
+  LEAKHUNT_MODE(flags)
+  return OpenedPath(CallReal(real_open64, path, flags, mode), path, flags);
+}
+LEAKHUNT_HOOK int __open(const char* path, int flags, ...) {
+  LEAKHUNT_MODE(flags)
+  return OpenedPath(CallReal(real_open, path, flags, mode), path, flags);
+}
+LEAKHUNT_HOOK int __open64(const char* path, int flags, ...) {
+  LEAKHUNT_MODE(flags)
+  return OpenedPath(CallReal(real_open64, path, flags, mode), path, flags);
+}
+LEAKHUNT_HOOK int openat(int directory, const char* path, int flags, ...) {
+  LEAKHUNT_MODE(flags)
+  return OpenedPath(CallReal(real_openat, directory, path, flags, mode), path, flags);
+}
+LEAKHUNT_HOOK int openat64(int directory, const char* path, int flags, ...) {
+  LEAKHUNT_MODE(flags)
+  return OpenedPath(CallReal(real_openat64, directory, path, flags, mode), path, flags);
+}
+
+// What fortified programs call. They abort when a mode is missing, so the real ones are called.
+LEAKHUNT_HOOK int __open_2(const char* path, int flags) {
+  return OpenedPath(CallReal(real_open_2, path, flags), path, flags);
+}
+LEAKHUNT_HOOK int __open64_2(const char* path, int flags) {
+  return OpenedPath(CallReal(real_open64_2, path, flags), path, flags);
+}
+LEAKHUNT_HOOK int __openat_2(int directory, const char* path, int flags) {
+  return OpenedPath(CallReal(real_openat_2, directory, path, flags), path, flags);
+}
+LEAKHUNT_HOOK int __openat64_2(int directory, const char* path, int flags) {
+  return OpenedPath(CallReal(real_openat64_2, directory, path, flags), path, flags);
+}
+
+LEAKHUNT_HOOK int creat(const char* path, mode_t mode) {
+  return OpenedPath(CallReal(real_creat, path, mode), path, O_CREAT);
+}
+LEAKHUNT_HOOK int creat64(const char* path, mode_t mode) {
+  return OpenedPath(CallReal(real_creat64, path, mode), path, O_CREAT);
+}
+
+// glibc has it since 2.43; a program that finds ours in an older one gets the system call.
+LEAKHUNT_HOOK int openat2(int directory, const char* path, void* how, size_t bytes) {
+  int fd = real_openat2.Get() != nullptr
+               ? CallReal(real_openat2, directory, path, how, bytes)
+               : static_cast<int>(CallReal(real_syscall, SYS_openat2, directory, reinterpret_cast<long>(path),
+                                           reinterpret_cast<long>(how), static_cast<long>(bytes), 0, 0));
+  return OpenedPath(fd, path, 0);
+}
+
+LEAKHUNT_HOOK int open_by_handle_at(int mount, file_handle* handle, int flags) {
+  return Opened(CallReal(real_open_by_handle_at, mount, handle, flags), TypeOf(nullptr, flags));
+}
+LEAKHUNT_HOOK int open_tree(int directory, const char* path, unsigned flags) noexcept {
+  return Opened(CallReal(real_open_tree, directory, path, flags), HandleType::kDirectory, path);
+}
+LEAKHUNT_HOOK int fsopen(const char* type, unsigned flags) noexcept {
+  return Opened(CallReal(real_fsopen, type, flags), HandleType::kOther, type);
+}
+LEAKHUNT_HOOK int fsmount(int context, unsigned flags, unsigned attributes) noexcept {
+  return Opened(CallReal(real_fsmount, context, flags, attributes), HandleType::kDirectory);
+}
+LEAKHUNT_HOOK int fspick(int directory, const char* path, unsigned flags) noexcept {
+  return Opened(CallReal(real_fspick, directory, path, flags), HandleType::kOther, path);
+}
+
+// The template holds the name made, when they return.
+LEAKHUNT_HOOK int mkstemp(char* path) { return Opened(CallReal(real_mkstemp, path), HandleType::kFile, path); }
+LEAKHUNT_HOOK int mkstemp64(char* path) { return Opened(CallReal(real_mkstemp64, path), HandleType::kFile, path); }
+LEAKHUNT_HOOK int mkostemp(char* path, int flags) {
+  return Opened(CallReal(real_mkostemp, path, flags), HandleType::kFile, path);
+}
+LEAKHUNT_HOOK int mkostemp64(char* path, int flags) {
+  return Opened(CallReal(real_mkostemp64, path, flags), HandleType::kFile, path);
+}
+LEAKHUNT_HOOK int mkstemps(char* path, int suffix) {
+  return Opened(CallReal(real_mkstemps, path, suffix), HandleType::kFile, path);
+}
+LEAKHUNT_HOOK int mkstemps64(char* path, int suffix) {
+  return Opened(CallReal(real_mkstemps64, path, suffix), HandleType::kFile, path);
+}
+LEAKHUNT_HOOK int mkostemps(char* path, int suffix, int flags) {
+  return Opened(CallReal(real_mkostemps, path, suffix, flags), HandleType::kFile, path);
+}
+LEAKHUNT_HOOK int mkostemps64(char* path, int suffix, int flags) {
+  return Opened(CallReal(real_mkostemps64, path, suffix, flags), HandleType::kFile, path);
+}

@@ -1,0 +1,18 @@
+// What the arguments of a socket call say about the handle, for the libc functions and the raw system calls alike.
+#pragma once
+
+#include <sys/socket.h>
+
+#include "preload/protocol/layout.h"
+
+namespace leakhunt::hooks {
+
+protocol::HandleType SocketKind(int domain, int type);
+
+// After accept: records `fd` (ignored when negative) with the listener's type and the peer, when it was asked for.
+int Accepted(int listener, int fd, const sockaddr* peer, const socklen_t* bytes);
+
+// After recvmsg: records what arrived in `message`'s control data.
+void Received(const msghdr* message);
+
+}  // namespace leakhunt::hooks

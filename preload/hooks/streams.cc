@@ -1,0 +1,100 @@
+// Streams over descriptors. libc opens and closes inside, unseen, so the outermost functions are ours. Streams without a
+// descriptor (fmemopen, open_memstream, fopencookie) have nothing to track; fcloseall closes nothing.
+#include <mntent.h>
+#include <stdio.h>
+
+#include "preload/hooks/handle_hook.h"
+
+using namespace leakhunt;
+using hooks::CallReal;
+using hooks::HandleType;
+
+namespace {
+
+using OpenFile = FILE*(const char*, const char*);
+
+constinit hooks::Real<OpenFile> real_fopen("fopen");
+constinit hooks::Real<OpenFile> real_fopen64("fopen64");
+constinit hooks::Real<FILE*(const char*, const char*, FILE*)> real_freopen("freopen");
+constinit hooks::Real<FILE*(const char*, const char*, FILE*)> real_freopen64("freopen64");
+constinit hooks::Real<FILE*(int, const char*)> real_fdopen("fdopen");
+constinit hooks::Real<FILE*()> real_tmpfile("tmpfile");
+constinit hooks::Real<FILE*()> real_tmpfile64("tmpfile64");
+constinit hooks::Real<OpenFile> real_popen("popen");
+constinit hooks::Real<OpenFile> real_setmntent("setmntent");
+constinit hooks::Real<int(FILE*)> real_fclose("fclose");
+constinit hooks::Real<int(FILE*)> real_pclose("pclose");
+constinit hooks::Real<int(FILE*)> real_endmntent("endmntent");
+
+// fileno sets errno for a stream without a descriptor; the program must not see that.
+int DescriptorOf(FILE* stream) {
+  int saved = errno;
+  int fd = fileno(stream);
+  errno = saved;
+  return fd;
+}
+
+FILE* OpenedStream(FILE* stream, HandleType type, const char* label) {
+  if (stream != nullptr) hooks::Opened(DescriptorOf(stream), type, label, protocol::kHandleStream);
+  return stream;
+}
+
+int CloseStream(hooks::Real<int(FILE*)>& real, FILE* stream) {
+  if (stream != nullptr) {
+    if (int fd = DescriptorOf(stream); fd >= 0) core::HandleClosing(fd);
+  }
+  return CallReal(real, stream);
+}
+
+// A freopen that fails has closed the old descriptor all the same.
+FILE* Reopen(hooks::Real<FILE*(const char*, const char*, FILE*)>& real, const char* path, const char* mode, FILE* stream) {
+  core::DescriptorEntry before = core::HandleTaken(DescriptorOf(stream));
+  FILE* reopened = CallReal(real, path, mode, stream);
+  core::HandleGone(before);
+  return OpenedStream(reopened, HandleType::kFile, path);
+}
+
+FILE* StreamOver(int fd, FILE* stream) {
+  if (stream != nullptr) core::HandleNoted(fd, protocol::kHandleStream, nullptr);
+  return stream;
+}
+
+}  // namespace
+
+LEAKHUNT_HOOK FILE* fopen(const char* path, const char* mode) {
+  return OpenedStream(CallReal(real_fopen, path, mode), HandleType::kFile, path);
+}
+LEAKHUNT_HOOK FILE* fopen64(const char* path, const char* mode) {
+  return OpenedStream(CallReal(real_fopen64, path, mode), HandleType::kFile, path);
+}
+LEAKHUNT_HOOK FILE* _IO_fopen(const char* path, const char* mode) {
+  return OpenedStream(CallReal(real_fopen, path, mode), HandleType::kFile, path);
+}
+LEAKHUNT_HOOK FILE* freopen(const char* path, const char* mode, FILE* stream) {
+  return Reopen(real_freopen, path, mode, stream);
+}
+LEAKHUNT_HOOK FILE* freopen64(const char* path, const char* mode, FILE* stream) {
+  return Reopen(real_freopen64, path, mode, stream);
+}
+LEAKHUNT_HOOK FILE* fdopen(int fd, const char* mode) noexcept { return StreamOver(fd, CallReal(real_fdopen, fd, mode)); }
+LEAKHUNT_HOOK FILE* _IO_fdopen(int fd, const char* mode) { return StreamOver(fd, CallReal(real_fdopen, fd, mode)); }
+LEAKHUNT_HOOK FILE* tmpfile() { return OpenedStream(CallReal(real_tmpfile), HandleType::kFile, "temporary file"); }
+LEAKHUNT_HOOK FILE* tmpfile64() { return OpenedStream(CallReal(real_tmpfile64), HandleType::kFile, "temporary file"); }
+LEAKHUNT_HOOK FILE* popen(const char* command, const char* mode) {
+  return OpenedStream(CallReal(real_popen, command, mode), HandleType::kPipe, command);
+}
+LEAKHUNT_HOOK FILE* _IO_popen(const char* command, const char* mode) {
+  return OpenedStream(CallReal(real_popen, command, mode), HandleType::kPipe, command);
+}
+LEAKHUNT_HOOK FILE* setmntent(const char* path, const char* mode) noexcept {
+  return OpenedStream(CallReal(real_setmntent, path, mode), HandleType::kFile, path);
+}
+LEAKHUNT_HOOK FILE* __setmntent(const char* path, const char* mode) {
+  return OpenedStream(CallReal(real_setmntent, path, mode), HandleType::kFile, path);
+}
+
+LEAKHUNT_HOOK int fclose(FILE* stream) { return CloseStream(real_fclose, stream); }
+LEAKHUNT_HOOK int _IO_fclose(FILE* stream) { return CloseStream(real_fclose, stream); }
+LEAKHUNT_HOOK int pclose(FILE* stream) { return CloseStream(real_pclose, stream); }
+LEAKHUNT_HOOK int endmntent(FILE* stream) noexcept { return CloseStream(real_endmntent, stream); }
+LEAKHUNT_HOOK int __endmntent(FILE* stream) { return CloseStream(real_endmntent, stream); }
