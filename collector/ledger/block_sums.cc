@@ -8,7 +8,7 @@ namespace leakhunt::ledger {
 namespace {
 
 // More sites than any program has call sites; beyond it blocks are counted at the unknown stack.
-constexpr uint32_t kMaxSites = 1u << 19;
+constexpr uint32_t kMaxSites = 1u << 18;
 
 constexpr size_t kMergedThreads = 64;
 constexpr size_t kThreadsInline = 16;

@@ -73,12 +73,15 @@ class BlockSums {
   uint64_t KeyAt(uint32_t number) const { return index_.KeyAt(number); }
   SiteSum Take(uint32_t number) { return std::move(sums_[number]); }
 
+  // T_floor they were weighed with.
+  uint64_t floor_interval_bytes() const { return floor_interval_bytes_; }
+
   // Records refused: no such kind or state.
   uint64_t refused() const { return refused_; }
 
  private:
   BlockSums(const ProcessClock& clock, uint64_t floor_interval_bytes)
-      : clock_(clock), heap_weigher_(floor_interval_bytes) {}
+      : clock_(clock), floor_interval_bytes_(floor_interval_bytes), heap_weigher_(floor_interval_bytes) {}
 
   void Add(uint64_t offset, const protocol::RecordSlot& slot);
   uint32_t SiteOf(const protocol::RecordSlot& slot);
@@ -86,6 +89,7 @@ class BlockSums {
   void ShareOutThreads();
 
   ProcessClock clock_;
+  uint64_t floor_interval_bytes_;
   RecordWeigher heap_weigher_;
   RecordWeigher other_weigher_{0};  // mappings and threads are never sampled, so no bound thins them
   KeyIndex index_;

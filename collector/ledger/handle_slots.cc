@@ -8,7 +8,7 @@ namespace leakhunt::ledger {
 
 namespace {
 
-constexpr size_t kMaxHandles = 1u << 21;
+constexpr size_t kMaxHandles = 1u << 20;  // the kernel's own default bound for a process
 constexpr size_t kMaxClosedTypes = 1u << 16;
 constexpr size_t kMaxTallies = 1u << 18;
 

@@ -23,6 +23,9 @@ namespace leakhunt::ledger {
 
 namespace {
 
+// A floor doubles, so a process cannot raise it often.
+constexpr int kSweepAttempts = 8;
+
 // The list to hold the handles against. What the guest found at its end is the last word on that image; after an
 // exec, /proc shows another image's table, and an empty table is a zombie's.
 Evidence ChooseEvidence(const CaptureOptions& options, const protocol::ProcessHeader& header,
@@ -104,11 +107,19 @@ Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Sna
   BlockSums blocks = BlockSums::Sweep(&copier, directory, clock, first->floor_interval_bytes);
   reading.handles = ReadHandles(&copier, directory);
 
-  // What was born during the sweep may lie in areas that did not exist before it, and so may its stack.
-  if (Status size = file.RefreshSize(); !size) return size;
+  // What was born during the sweep may lie in areas that did not exist before it, and so may its stack. And a floor
+  // that rose during it has taken records away whose weight the others must carry: sweep again.
   Result<protocol::ProcessHeader> header = file.ReadHeader();
+  for (int attempt = 0; options.process_alive && attempt < kSweepAttempts; ++attempt) {
+    if (Status size = file.RefreshSize(); !size) return size;
+    header = file.ReadHeader();
+    if (!header) break;
+    directory = PageDirectory::Read(file, header->extents);
+    const uint32_t floor_bytes = header->floor_interval_bytes;
+    if (floor_bytes == blocks.floor_interval_bytes()) break;
+    blocks = BlockSums::Sweep(&copier, directory, clock, floor_bytes);
+  }
   if (!header) return std::move(header).error();
-  if (options.process_alive) directory = PageDirectory::Read(file, header->extents);
   reading.after = TallySums::Read(file, directory);
   reading.inherited = ReadInheritedBlocks(file, directory, &reading.refused);
   reading.handle_totals = ReadHandleTallies(file, directory);

@@ -9,6 +9,7 @@ namespace {
 
 // A guest cuts chains far earlier; this bounds what a hostile one can make us walk.
 constexpr int kMaxChain = 2 * static_cast<int>(protocol::kMaxFrames);
+constexpr uint64_t kMaxSteps = uint64_t{1} << 24;  // over all stacks of a capture: about a second
 
 }  // namespace
 
@@ -24,7 +25,7 @@ StackArena::StackArena(const PageFile& file, const PageDirectory& directory) : f
 bool StackArena::Decode(uint32_t reference, RawStack* stack) {
   stack->words.clear();
   stack->truncated = false;
-  for (int hop = 0; reference != 0; ++hop) {
+  for (int hop = 0; reference != 0 && steps_ < kMaxSteps; ++hop, ++steps_) {
     const uint64_t offset = protocol::StackOffset(reference);
     protocol::StackRecord record;
     const uint64_t end = UsedEnd(offset);

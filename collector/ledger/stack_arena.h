@@ -51,6 +51,7 @@ class StackArena {
   const PageFile& file_;
   std::vector<Used> used_;  // by begin
   std::vector<std::unique_ptr<Block>> blocks_;
+  uint64_t steps_ = 0;  // chain records followed so far
 };
 
 }  // namespace leakhunt::ledger

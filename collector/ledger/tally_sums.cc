@@ -8,7 +8,7 @@ namespace leakhunt::ledger {
 
 namespace {
 
-constexpr uint32_t kMaxTallies = 1u << 20;
+constexpr uint32_t kMaxTallies = 1u << 18;
 constexpr double kCountUnit = 1.0 / 256;
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <atomic>
+#include <cmath>
 #include <thread>
 
 #include "collector/ledger/ledger.h"
@@ -11,7 +12,9 @@
 #include "collector/ledger/site_rows.h"
 #include "collector/ledger/slot_copier.h"
 #include "collector/ledger/tally_sums.h"
+#include "collector/ledger/weight.h"
 #include "page_builder.h"
+#include "preload/protocol/thinning.h"
 
 namespace leakhunt::ledger {
 namespace {
@@ -195,6 +198,55 @@ TEST(PageLive, CapturesOfAProcessThatNeverRestsAreConsistent) {
   stop = true;
   writer.join();
   EXPECT_GT(moved, 0);
+}
+
+// A guest at its memory bound raises the floor step by step and thins its records by the shared rule. Nothing dies, so
+// every capture in between must estimate the same truth; one that mixed two floors would miss whole steps of it.
+TEST(PageLive, AFloorThatRisesDuringACaptureDoesNotBiasIt) {
+  constexpr uint64_t kSlots = 8192, kBlock = 512;
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  const uint64_t area = pages.AddArea(protocol::AreaKind::kRecords, kSlots * 32 / protocol::kPageBytes, 1);
+  for (uint64_t i = 0; i < kSlots; ++i) {
+    pages.Put(area + i * 32, PageBuilder::MakeRecord({.size = kBlock, .stack = stack}, i + 1));
+  }
+  UniqueFd fd = pages.Seal();
+  const Mapping mapping(fd.Get(), protocol::kExtentBytes);
+  Result<std::unique_ptr<ProcessLedger>> ledger = ProcessLedger::Open(std::move(fd));
+  ASSERT_TRUE(ledger);
+  std::atomic<bool> captured{false};
+  std::thread guest([&] {
+    auto* header = mapping.At<protocol::ProcessHeader>(protocol::kPageBytes);
+    for (uint32_t floor = 1024; floor <= 16'384; floor *= 2) {
+      while (!captured.exchange(false)) std::this_thread::yield();
+      std::atomic_ref(header->floor_interval_bytes).store(floor, std::memory_order_release);
+      const double p = WeighBlock(kBlock, floor).probability;
+      for (uint64_t i = 0; i < kSlots; ++i) {
+        RecordSlot* slot = mapping.At<RecordSlot>(area) + i;
+        const uint64_t generation = protocol::GenerationOf(slot->state);
+        if (protocol::StateOf(slot->state) != SlotState::kLive) continue;
+        if (protocol::KeepAtFloor(area + i * 32, generation, 1, p)) continue;
+        StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kThinned));
+      }
+    }
+  });
+  CaptureOptions options;
+  options.now_ms = testing::kStartedMs + 1000;
+  for (int i = 0; i < 400; ++i) {
+    Snapshot out;
+    const Result<Unit> done = (*ledger)->Capture(options, &out);
+    const snapshot::Weighted live = out.sites.empty() ? snapshot::Weighted{} : out.sites[0].live_bytes;
+    EXPECT_TRUE(done);
+    EXPECT_NEAR(live.value, kSlots * kBlock, 5 * std::sqrt(live.variance)) << "capture " << i;
+    captured = true;
+  }
+  std::atomic<bool> joined{false};
+  std::thread release([&] {
+    while (!joined) captured = true, std::this_thread::yield();
+  });
+  guest.join();
+  joined = true;
+  release.join();
 }
 
 TEST(PageLive, MovementIsTheDifferenceOfTwoTallies) {
