@@ -4,6 +4,7 @@
 #include <immintrin.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -22,6 +23,21 @@
 namespace leakhunt::unwind_test {
 
 void* g_sink;  // keeps what the compiler would remove
+
+// A function in a module that has no entry in .eh_frame.
+extern "C" void call_without_cfi(void (*callback)());
+asm(R"(
+.text
+.type call_without_cfi, @function
+call_without_cfi:
+  push %rbp
+  mov %rsp, %rbp
+  sub $32, %rsp
+  call *%rdi
+  leave
+  ret
+.size call_without_cfi, . - call_without_cfi
+)");
 
 namespace {
 
@@ -225,6 +241,57 @@ TEST_F(Situations, ThroughTheLazyResolverOfAPlt) {
   EXPECT_EQ(Totals().walks, walks + 1);
   dlclose(library);
   unwind::AfterUnload();
+}
+
+// push %rbp; mov %rsp,%rbp; call *%rdi; pop %rbp; ret: code of a JIT, in no object, with a frame pointer.
+TEST_F(Situations, GeneratedCodeWithFramePointers) {
+  const unsigned char kCode[] = {0x55, 0x48, 0x89, 0xE5, 0xFF, 0xD7, 0x5D, 0xC3};
+  void* memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  memcpy(memory, kCode, sizeof(kCode));
+  static void (*generated)(void (*)());
+  generated = reinterpret_cast<void (*)(void (*)())>(memory);
+  static int depth;
+  static void (*step)();
+  step = [] {
+    if (depth-- > 0) return generated(step), g_sink = nullptr, void();
+    CompareWalks();
+  };
+  uint64_t before = unwind::Counters().frame_pointer_steps;
+  for (int deep : {0, 1, 20}) {
+    depth = deep;
+    generated(step);
+  }
+  EXPECT_GE(unwind::Counters().frame_pointer_steps - before, 1u + 2 + 21);
+  EXPECT_EQ(Stops(unwind::StopReason::kBottom), 3u);
+  munmap(memory, 4096);
+}
+
+uint64_t g_pcs[100];
+unwind::WalkResult g_result;
+[[gnu::noinline]] void WalkHere() {
+  unwind::Registers start;
+  unwind::StackLimits limits;
+  unwind::CaptureCaller(&start);
+  ASSERT_TRUE(unwind::FindStackLimits(start.sp, &limits));
+  g_result = unwind::Walk(start, limits, g_pcs, 100);
+}
+[[gnu::noinline]] void Between() {
+  call_without_cfi(WalkHere);
+  g_sink = nullptr;
+}
+
+// Not compared: libunwind reports the caller of such a function twice.
+TEST(SituationsAlone, AssemblerWithoutCfi) {
+  unwind::Initialize();
+  call_without_cfi(Between);
+  auto entry = reinterpret_cast<uint64_t>(&call_without_cfi), between = reinterpret_cast<uint64_t>(&Between);
+  EXPECT_EQ(g_result.stop, unwind::StopReason::kBottom);
+  ASSERT_GE(g_result.frames, 6u);
+  EXPECT_LT(g_pcs[0] - entry, 32u);
+  EXPECT_LT(g_pcs[1] - between, 64u);
+  EXPECT_LT(g_pcs[2] - entry, 32u);
+  EXPECT_GE(g_pcs[3] - entry, 32u);
 }
 
 TEST_F(Situations, AfterFork) {
