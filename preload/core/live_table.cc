@@ -22,7 +22,7 @@ uint64_t HomeLine(uint64_t address, uint64_t lines) {
 }  // namespace
 
 LiveTable::Table* LiveTable::MakeTable(uint64_t home_lines) {
-  uint64_t all_lines = home_lines + home_lines / 4;
+  uint64_t all_lines = home_lines + kProbes;
   auto* table = static_cast<Table*>(sys::Carve(sizeof(Table)));
   if (table == nullptr) return nullptr;
   table->lines = static_cast<Line*>(sys::MapPrivate(all_lines * sizeof(Line)));
@@ -35,44 +35,59 @@ LiveTable::Table* LiveTable::MakeTable(uint64_t home_lines) {
 
 bool LiveTable::Create(uint32_t generation) {
   generation_ = generation;
-  current_ = MakeTable(kFirstLines);
-  return current_ != nullptr;
+  Table* first = MakeTable(kFirstLines);
+  return first != nullptr && Replace(first, nullptr);
+}
+
+// A new set with `add` as its newest or without `remove`. A few dozen bytes for each growth of a process's life.
+bool LiveTable::Replace(Table* add, Table* remove) {
+  auto* set = static_cast<Tables*>(sys::Carve(sizeof(Tables)));
+  if (set == nullptr) return false;
+  if (const Tables* present = tables_; present != nullptr) {
+    for (uint32_t t = 0; t < present->count; ++t) {
+      if (present->at[t] != remove) set->at[set->count++] = present->at[t];
+    }
+  }
+  if (add != nullptr) set->at[set->count++] = add;
+  sys::StoreRelease(&tables_, static_cast<const Tables*>(set));  // partner: Set
+  return true;
 }
 
 LiveTable::Entry LiveTable::ReserveIn(Table* table, uint64_t address) {
   const uint64_t reserved = (address & kAddressMask) | kReserved;
-  uint64_t index = HomeLine(address, table->home_lines);
-  for (;;) {
+  const uint64_t home = HomeLine(address, table->home_lines);
+  uint64_t* displaced = nullptr;
+  for (uint64_t index = home; index <= home + kProbes; ++index) {
     Line& line = table->lines[index];
     for (uint32_t way = 0; way < kWays; ++way) {
       if (sys::LoadRelaxed(&line.key[way]) == 0 && sys::CompareExchange(&line.key[way], uint64_t{0}, reserved)) {
-        return Entry{&line.key[way], &table->payloads[index * kWays + way]};
+        return Entry{&line.key[way], &table->payloads[index * kWays + way], displaced};
       }
     }
-    uint64_t next = sys::LoadAcquire(&line.next);  // partner: the CAS below
-    if (next == 0) {
-      uint64_t fresh = sys::AddRelaxed(&table->overflow_used, uint64_t{1});
-      if (table->home_lines + fresh >= table->all_lines) return Entry{};
-      next = table->home_lines + fresh + 1;
-      // A loser's overflow line stays unused until the table is replaced.
-      if (!sys::CompareExchange(&line.next, uint64_t{0}, next)) next = sys::LoadAcquire(&line.next);
+    if (displaced == nullptr) {
+      displaced = &table->lines[home].displaced;
+      __atomic_fetch_add(displaced, 1, __ATOMIC_ACQ_REL);  // before the key: who looks for it finds the way
     }
-    index = next - 1;
   }
+  __atomic_fetch_sub(displaced, 1, __ATOMIC_ACQ_REL);
+  return Entry{};
 }
 
 LiveTable::Entry LiveTable::Reserve(uint64_t address) {
-  for (int attempt = 0; attempt < 4; ++attempt) {
-    if (sys::LoadRelaxed(&old_) != nullptr) Migrate(4);
-    Table* table = sys::LoadAcquire(&current_);  // partner: Grow
-    if (sys::LoadRelaxed(&table->live) >= table->home_lines * 5) {  // 5 of 7 ways: overflow lines stay rare
+  if (__builtin_expect(Set()->count > 1, 0)) Migrate(4);
+  for (int attempt = 0; attempt < 6; ++attempt) {
+    Table* table = Set()->Newest();
+    if (sys::LoadRelaxed(&table->live) >= table->home_lines * 5) {  // 5 of 7 ways: few are displaced
       Grow(table);
-      table = sys::LoadAcquire(&current_);
+      table = Set()->Newest();
     }
     Entry entry = ReserveIn(table, address);
-    if (!entry) continue;
-    // Had the table become the old one meanwhile, its emptying might have passed this line already.
-    if (sys::LoadAcquire(&current_) == table) {
+    if (!entry) {  // a crowded corner
+      Grow(table);
+      continue;
+    }
+    // Had the table become an old one meanwhile, its emptying might have passed this line already.
+    if (Set()->Newest() == table) {
       sys::AddRelaxed(&table->live, uint64_t{1});
       return entry;
     }
@@ -85,69 +100,83 @@ void LiveTable::Publish(Entry entry, uint64_t address) {
   sys::StoreRelease(entry.key, (address & kAddressMask) | kVisible);  // partner: ClaimIn's CAS
 }
 
-void LiveTable::Release(Entry entry) { sys::StoreRelease(entry.key, uint64_t{0}); }
+void LiveTable::Release(Entry entry) {
+  sys::StoreRelease(entry.key, uint64_t{0});
+  if (entry.displaced != nullptr) __atomic_fetch_sub(entry.displaced, 1, __ATOMIC_ACQ_REL);
+}
 
-LiveTable::Found LiveTable::ClaimIn(Table* table, uint64_t address, Entry* entry) {
+LiveTable::Found LiveTable::ClaimInLine(Table* table, uint64_t index, uint64_t address, Entry* entry) {
   const uint64_t visible = (address & kAddressMask) | kVisible;
   const uint64_t moving = (address & kAddressMask) | kMoving;
-  uint64_t index = HomeLine(address, table->home_lines);
-  for (;;) {
-    Line& line = table->lines[index];
-    for (uint32_t way = 0; way < kWays; ++way) {
-      uint64_t key = sys::LoadRelaxed(&line.key[way]);
-      if (key == visible && sys::CompareExchange(&line.key[way], visible, (address & kAddressMask) | kReserved)) {
-        sys::AddRelaxed(&table->live, ~uint64_t{0});
-        *entry = Entry{&line.key[way], &table->payloads[index * kWays + way]};
-        return Found::kYes;
-      }
-      if (key != moving) continue;
-      for (int i = 0; i < kMoveWaits; ++i) {
-        if (sys::LoadRelaxed(&line.key[way]) != moving) return Found::kMovedOn;
-        if (i < kMoveSpins) sys::Pause();
-        else sys::Call(SYS_sched_yield);
-      }
-      // The mover is stopped. Leave it word; it retires the record when it runs again (MoveLine).
-      return sys::CompareExchange(&line.key[way], moving, moving | kTaken) ? Found::kTakenWhileMoving : Found::kMovedOn;
+  Line& line = table->lines[index];
+  for (uint32_t way = 0; way < kWays; ++way) {
+    uint64_t key = sys::LoadRelaxed(&line.key[way]);
+    if (key == visible && sys::CompareExchange(&line.key[way], visible, (address & kAddressMask) | kReserved)) {
+      sys::AddRelaxed(&table->live, ~uint64_t{0});
+      *entry = Entry{&line.key[way], &table->payloads[index * kWays + way], nullptr};
+      return Found::kYes;
     }
-    uint64_t next = sys::LoadAcquire(&line.next);
-    if (next == 0 || next > table->all_lines) return Found::kNo;
-    index = next - 1;
+    if (key != moving) continue;
+    for (int i = 0; i < kMoveWaits; ++i) {
+      if (sys::LoadRelaxed(&line.key[way]) != moving) return Found::kMovedOn;
+      if (i < kMoveSpins) sys::Pause();
+      else sys::Call(SYS_sched_yield);
+    }
+    // The mover is stopped. Leave it word; it retires the record when it runs again (MoveLine).
+    return sys::CompareExchange(&line.key[way], moving, moving | kTaken) ? Found::kTakenWhileMoving : Found::kMovedOn;
   }
+  return Found::kNo;
+}
+
+LiveTable::Found LiveTable::ClaimIn(Table* table, uint64_t address, Entry* entry) {
+  const uint64_t home = HomeLine(address, table->home_lines);
+  Found found = ClaimInLine(table, home, address, entry);
+  if (__builtin_expect(found != Found::kNo || sys::LoadAcquire(&table->lines[home].displaced) == 0, 1)) return found;
+  for (uint64_t index = home + 1; index <= home + kProbes && found == Found::kNo; ++index) {
+    found = ClaimInLine(table, index, address, entry);
+  }
+  if (found == Found::kYes) entry->displaced = &table->lines[home].displaced;
+  return found;
 }
 
 LiveTable::Entry LiveTable::Claim(uint64_t address) {
   Entry entry;
   for (int attempt = 0; attempt < 8; ++attempt) {
     // Old before new: an entry on its way is visible in the new table before it leaves the old one.
-    Table* current = sys::LoadAcquire(&current_);
+    const Tables* set = Set();
     Found found = Found::kNo;
-    if (Table* old = sys::LoadAcquire(&old_); old != nullptr) found = ClaimIn(old, address, &entry);
-    if (found == Found::kNo) found = ClaimIn(current, address, &entry);
+    for (uint32_t t = 0; t < set->count && found == Found::kNo; ++t) found = ClaimIn(set->at[t], address, &entry);
     if (found == Found::kYes || found == Found::kTakenWhileMoving) return entry;
-    // Again when it moved under our eyes, or a growth began between the two looks.
-    if (found == Found::kNo && sys::LoadAcquire(&current_) == current) return Entry{};
+    // Again when it moved under our eyes, or a growth began between two looks.
+    if (found == Found::kNo && Set() == set) return Entry{};
   }
   return entry;
 }
 
-bool LiveTable::MayContainIn(const Table* table, uint64_t address) const {
-  const uint64_t wanted = address & kAddressMask;
-  uint64_t index = HomeLine(address, table->home_lines);
-  for (;;) {
-    const Line& line = table->lines[index];
-    for (uint32_t way = 0; way < kWays; ++way) {
-      uint64_t key = sys::LoadRelaxed(&line.key[way]);
-      if ((key & kAddressMask) == wanted && (key & (kVisible | kMoving)) != 0) return true;
-    }
-    uint64_t next = sys::LoadAcquire(&line.next);
-    if (next == 0 || next > table->all_lines) return false;
-    index = next - 1;
+bool LiveTable::LineMayHold(const Line& line, uint64_t address) {
+  for (uint32_t way = 0; way < kWays; ++way) {
+    uint64_t key = sys::LoadRelaxed(&line.key[way]);
+    if ((key & kAddressMask) == (address & kAddressMask) && (key & (kVisible | kMoving)) != 0) return true;
   }
+  return false;
+}
+
+bool LiveTable::MayContainIn(const Table* table, uint64_t address) const {
+  const uint64_t home = HomeLine(address, table->home_lines);
+  if (LineMayHold(table->lines[home], address)) return true;
+  if (__builtin_expect(sys::LoadAcquire(&table->lines[home].displaced) == 0, 1)) return false;
+  for (uint64_t index = home + 1; index <= home + kProbes; ++index) {
+    if (LineMayHold(table->lines[index], address)) return true;
+  }
+  return false;
 }
 
 bool LiveTable::MayContain(uint64_t address) const {
-  const Table* old = sys::LoadAcquire(&old_);
-  return (old != nullptr && MayContainIn(old, address)) || MayContainIn(sys::LoadAcquire(&current_), address);
+  const Tables* set = Set();
+  for (uint32_t t = 0; t < set->count; ++t) {
+    if (MayContainIn(set->at[t], address)) return true;
+  }
+  return Set() != set;  // a table came or went meanwhile: let Claim look properly
 }
 
 bool LiveTable::Emptied(const Table* table) const {
@@ -159,38 +188,34 @@ bool LiveTable::Emptied(const Table* table) const {
   return true;
 }
 
-// The mapping stays, its memory goes: a reader that still holds the old pointer sees empty lines.
+// The mapping stays, its memory goes: a reader that still holds the old set sees empty lines.
 void LiveTable::Retire(Table* table) {
-  sys::StoreRelease(&old_, static_cast<Table*>(nullptr));
+  if (!Replace(nullptr, table)) return;
   sys::Discard(table->lines, table->all_lines * sizeof(Line));
   sys::Discard(table->payloads, table->all_lines * kWays * sizeof(Payload));
 }
 
 void LiveTable::Grow(Table* full) {
   if (!lock_.Acquire(generation_)) return;
-  // The table before must be empty first: at most two tables at any time. By rate it is (Reserve moves four lines a
-  // block, and a table takes 2.5 blocks a line before it is full).
-  if (sys::LoadRelaxed(&current_) == full && old_ == nullptr) {
+  if (Set()->Newest() == full && Set()->count < kMaxTables) {
     // x1.5: right after growth the load is 0.48, so a live block costs at most 2.1 entries of 33 bytes.
     Table* larger = MakeTable(full->home_lines + full->home_lines / 2);
-    if (larger != nullptr) {
-      sys::StoreRelease(&old_, full);  // before current_: who sees the new table sees the old one
-      sys::StoreRelease(&current_, larger);
-    }
+    if (larger != nullptr) Replace(larger, nullptr);
   }
   lock_.Release();
 }
 
+// By rate migration keeps ahead: Reserve moves four lines a block, and a table takes 2.5 blocks a line to fill.
 void LiveTable::Migrate(uint32_t lines) {
   if (!lock_.TryAcquire(generation_)) return;
-  for (; old_ != nullptr && lines > 0; --lines) {
-    Table* old = old_;
-    if (old->moved_lines < old->all_lines) {
-      MoveLine(old, current_, old->moved_lines++);
-    } else if (Emptied(old)) {
-      Retire(old);
+  for (; Set()->count > 1 && lines > 0; --lines) {
+    Table* oldest = Set()->at[0];
+    if (oldest->moved_lines < oldest->all_lines) {
+      MoveLine(oldest, Set()->Newest(), oldest->moved_lines++);
+    } else if (Emptied(oldest)) {
+      Retire(oldest);
     } else {
-      old->moved_lines = 0;  // keys that were owned when their line was passed have become visible since
+      oldest->moved_lines = 0;  // keys that were owned when their line was passed have become visible since
     }
   }
   lock_.Release();
@@ -207,7 +232,7 @@ void LiveTable::MoveLine(Table* from, Table* to, uint64_t line) {
     Entry moved = ReserveIn(to, address);
     if (!moved) {  // no room: stay
       if (!sys::CompareExchange(key, address | kMoving, seen)) {
-        Release(Entry{key, nullptr});
+        Release(Entry{key, nullptr, nullptr});
         if (finish_taken != nullptr) finish_taken(payload);
       }
       continue;
@@ -222,30 +247,33 @@ void LiveTable::MoveLine(Table* from, Table* to, uint64_t line) {
         sys::AddRelaxed(&to->live, ~uint64_t{0});
         if (finish_taken != nullptr) finish_taken(payload);
       }
-      Release(Entry{key, nullptr});
+      Release(Entry{key, nullptr, nullptr});
     }
   }
 }
 
 uint64_t LiveTable::Size() const {
-  const Table* old = sys::LoadAcquire(&old_);
-  return sys::LoadRelaxed(&sys::LoadAcquire(&current_)->live) + (old != nullptr ? sys::LoadRelaxed(&old->live) : 0);
+  uint64_t size = 0;
+  const Tables* set = Set();
+  for (uint32_t t = 0; t < set->count; ++t) size += sys::LoadRelaxed(&set->at[t]->live);
+  return size;
 }
 
 void LiveTable::AfterFork(uint32_t generation) {
   generation_ = generation;
   lock_ = sys::SpinLock();
-  for (Table* table : {old_, current_}) {
-    if (table == nullptr) continue;
+  const Tables* set = Set();
+  for (uint32_t t = 0; t + 1 < set->count; ++t) {
+    Table* table = set->at[t];
     for (uint64_t line = 0; line < table->all_lines; ++line) {
       for (uint32_t way = 0; way < kWays; ++way) {
-        // A move cut in two: the copy in the new table, if published, is the one; this one leaves. Otherwise it stays.
+        // A move cut in two: the copy in the newest table, if published, is the one; this one leaves. Else it stays.
         uint64_t& key = table->lines[line].key[way];
         if ((key & kMoving) == 0) continue;
         uint64_t address = key & kAddressMask;
         bool taken = (key & kTaken) != 0;
         key = 0;
-        if (!taken && !MayContainIn(current_, address)) key = address | kVisible;
+        if (!taken && !MayContainIn(set->Newest(), address)) key = address | kVisible;
       }
     }
   }

@@ -4,14 +4,15 @@
 // only a growth in progress elsewhere is waited for, boundedly: a move takes nanoseconds unless its thread is preempted). Lives in private memory: free, realloc and fork never
 // read a shared slot for content.
 //
-// Lines of 64 bytes hold seven keys and a link; payloads stand beside them, so a miss costs one cache line. An entry
-// is claimed by compare-and-swap of its key; who claims it is its only owner, and the slot's only writer.
+// Lines of 64 bytes hold seven keys and a count of entries that belong here but stand in one of the next lines; payloads
+// stand beside them, so a miss costs one cache line unless that count says otherwise. Nothing wears out under churn: a
+// displaced entry that leaves lowers the count again. An entry is claimed by compare-and-swap of its key; who claims it
+// is its only owner, and the slot's only writer.
 #pragma once
 
 #include <cstdint>
 
-#include <initializer_list>
-
+#include "preload/sys/atomic.h"
 #include "preload/sys/spinlock.h"
 
 namespace leakhunt::core {
@@ -32,6 +33,7 @@ class LiveTable {
   struct Entry {
     uint64_t* key = nullptr;
     Payload* payload = nullptr;
+    uint64_t* displaced = nullptr;  // the home line's count, when the entry stands elsewhere
     explicit operator bool() const { return key != nullptr; }
   };
 
@@ -58,6 +60,7 @@ class LiveTable {
 
  private:
   static constexpr uint32_t kWays = 7;
+  static constexpr uint32_t kProbes = 4;  // lines looked at beyond the home line
   static constexpr uint64_t kAddressMask = 0xFFFF'FFFF'FFFF;
   static constexpr uint64_t kVisible = uint64_t{1} << 62;   // claimable
   static constexpr uint64_t kMoving = uint64_t{1} << 61;    // being moved to the new table
@@ -66,7 +69,7 @@ class LiveTable {
 
   struct Line {
     uint64_t key[kWays];
-    uint64_t next;  // index + 1 of an overflow line; 0 none
+    uint64_t displaced;  // entries of this home line in the next kProbes lines
   };
   static_assert(sizeof(Line) == 64);
 
@@ -74,16 +77,26 @@ class LiveTable {
     Line* lines;
     Payload* payloads;  // [line * kWays + way]
     uint64_t home_lines;
-    uint64_t all_lines;
-    uint64_t overflow_used;  // fetch_add
+    uint64_t all_lines;      // home_lines + kProbes
     uint64_t live;           // approximate entries
     uint64_t moved_lines;    // migration cursor, under the lock
+  };
+
+  // The tables in use, oldest first, newest last: blocks enter the newest, and the oldest is being emptied into it. One
+  // table most of the time, two after a growth; more only when growth outruns migration. Replaced whole, never changed.
+  static constexpr uint32_t kMaxTables = 6;
+  struct Tables {
+    uint32_t count;
+    Table* at[kMaxTables];
+    Table* Newest() const { return at[count - 1]; }
   };
 
   Table* MakeTable(uint64_t home_lines);
   Entry ReserveIn(Table* table, uint64_t address);
   enum class Found : uint8_t { kNo, kYes, kTakenWhileMoving, kMovedOn };
   Found ClaimIn(Table* table, uint64_t address, Entry* entry);
+  Found ClaimInLine(Table* table, uint64_t line, uint64_t address, Entry* entry);
+  static bool LineMayHold(const Line& line, uint64_t address);
   bool Emptied(const Table* table) const;
   void Retire(Table* table);
   bool MayContainIn(const Table* table, uint64_t address) const;
@@ -91,8 +104,10 @@ class LiveTable {
   void Migrate(uint32_t lines);
   void MoveLine(Table* from, Table* to, uint64_t line);
 
-  Table* current_ = nullptr;
-  Table* old_ = nullptr;  // being emptied into current_; null most of the time
+  const Tables* Set() const { return sys::LoadAcquire(&tables_); }  // partner: Replace
+  bool Replace(Table* add, Table* remove);
+
+  const Tables* tables_ = nullptr;
   uint32_t generation_ = 0;
   sys::SpinLock lock_;    // growth and migration
   // Called when an entry that a free had taken while it was being moved is finished off here.
@@ -102,8 +117,9 @@ class LiveTable {
 
 template <typename Visit>
 void LiveTable::ForEach(Visit visit) const {
-  for (const Table* table : {old_, current_}) {
-    if (table == nullptr) continue;
+  const Tables* set = Set();
+  for (uint32_t t = 0; t < set->count; ++t) {
+    const Table* table = set->at[t];
     for (uint64_t line = 0; line < table->all_lines; ++line) {
       for (uint32_t way = 0; way < kWays; ++way) {
         uint64_t key = table->lines[line].key[way];

@@ -252,7 +252,7 @@ Resize ResizeBeginSlow(uint64_t address) {
   // Not under Enter: the entry stays claimed over the real realloc, during which the thread is not busy.
   LiveTable::Entry entry = g_process.live.Claim(address);
   if (!entry) return resize;
-  resize = Resize{entry.key, entry.payload, address};
+  resize = Resize{entry, address};
   if (entry.payload->generation == Generation() && ProcessIsAlive()) {
     if (RecordSlot* slot = SlotOf(*entry.payload); slot != nullptr) {
       uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
@@ -309,7 +309,7 @@ void PutBack(LiveTable::Entry entry, uint64_t address) {
 
 void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address, uint64_t size_bytes, bool sampled,
                    const unwind::Registers* caller) {
-  LiveTable::Entry old_entry{resize.key, static_cast<Payload*>(resize.payload)};
+  LiveTable::Entry old_entry = resize.entry;
   if (!old_entry) {
     if (outcome == ResizeOutcome::kMoved) sampled ? BlockBornSlow(address, size_bytes, caller) : RetireStaleSlow(address);
     return;

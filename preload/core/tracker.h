@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "preload/core/address_filter.h"
+#include "preload/core/live_table.h"
 #include "preload/core/thread_state.h"
 
 namespace leakhunt::core {
@@ -45,8 +46,7 @@ void RetireStaleSlow(uint64_t address);
 
 // A resize in progress: taken out before the real realloc, settled after it.
 struct Resize {
-  uint64_t* key = nullptr;
-  void* payload = nullptr;
+  LiveTable::Entry entry;
   uint64_t old_address = 0;
 };
 Resize ResizeBeginSlow(uint64_t address);
