@@ -126,7 +126,7 @@ bool Reception::Hello(Client* client, Received received) {
   client->session = *session;
   Welcome(client);
   // After the welcome, for which the guest waits: the first question may make the kernel load a module.
-  sessions_->SetSocketInode(*session, watch::PeerSocketInode(client->connection.Fd()));
+  sessions_->Begin(*session, watch::PeerSocketInode(client->connection.Fd()));
   return true;
 }
 

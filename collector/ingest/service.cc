@@ -12,7 +12,6 @@
 namespace leakhunt::ingest {
 namespace {
 
-constexpr int64_t kTickMs = 250;
 constexpr int64_t kIdleTickMs = 1000;
 constexpr int64_t kHandOverPatienceMs = 2000;
 
@@ -108,11 +107,11 @@ void Service::Run(const std::function<void(const signalfd_siginfo&)>& on_signal,
   while (!stop()) {
     if (SteadyMs() >= next_tick_ms_) {
       door_->Tick();
-      sessions_->Tick();
-      next_tick_ms_ = SteadyMs() + (sessions_->Count() > 0 ? kTickMs : kIdleTickMs);
+      int64_t next_ms = sessions_->Tick();
+      next_tick_ms_ = SteadyMs() + (sessions_->Count() > 0 ? next_ms : kIdleTickMs);
     }
     if (Status turned = loop_->RunOnce(TimeoutMs()); !turned) return Notice(turned.error().message);
-    if (sessions_->Count() > 0) next_tick_ms_ = std::min(next_tick_ms_, SteadyMs() + kTickMs);
+    if (sessions_->Count() > 0) next_tick_ms_ = std::min(next_tick_ms_, SteadyMs() + record::Approach::kLatestMs);
   }
   loop_->Remove(*source);
 }
@@ -137,10 +136,14 @@ Result<int> Serve(const Options& options) {
   return 0;
 }
 
-Result<int> ServeSpawned(const Options& options) {
+Result<int> ServeSpawned(const Options& given) {
+  Options options = given;
+  options.output = std::filesystem::absolute(options.output);
+  Address address = ChooseAddress(options.socket);
+  address.path = std::filesystem::absolute(address.path);
+  (void)!chdir("/");  // stay in nobody's way: the directory may be one to be unmounted
   UniqueFd client(options.client_fd);
   fcntl(client.Get(), F_SETFD, FD_CLOEXEC);
-  Address address = ChooseAddress(options.socket);
   address.socket_mode = 0600;  // nobody asked for a collector that serves other users
   Succession succession = Succeed(address, client.Get());
   if (succession.passed_on) return 0;

@@ -219,15 +219,15 @@ void SessionTable::Erase(SessionId id) {
   sessions_.erase(id);
 }
 
-void SessionTable::SetSocketInode(SessionId id, uint64_t inode) {
-  if (Session* session = Find(id)) session->recorder->SetOwnSocketInode(inode);
+void SessionTable::Begin(SessionId id, uint64_t socket_inode) {
+  if (Session* session = Find(id)) session->recorder->Begin(socket_inode);
 }
 
 void SessionTable::Disconnected(SessionId id) {
   Session* session = Find(id);
   if (session == nullptr) return;
   session->connected = false;
-  session->recorder->SetOwnSocketInode(0);
+  session->recorder->ForgetConnection();
   if (SaidExec(session->recorder->RefreshHeader())) return FinishExec(session);
   if (session->invisible) Conclude(session, std::nullopt);
 }
@@ -273,13 +273,16 @@ bool SessionTable::TickOne(Session* session, int64_t now_ms) {
   return true;
 }
 
-void SessionTable::Tick() {
+int64_t SessionTable::Tick() {
   int64_t now_ms = record::NowMs();
+  int64_t next_ms = record::Approach::kLatestMs;
   std::vector<SessionId> ids;
   for (const auto& [id, session] : sessions_) ids.push_back(id);
   for (SessionId id : ids) {
-    if (Session* session = Find(id)) TickOne(session, now_ms);
+    Session* session = Find(id);
+    if (session != nullptr && TickOne(session, now_ms)) next_ms = std::min(next_ms, session->recorder->NextLookMs());
   }
+  return next_ms;
 }
 
 void SessionTable::SnapshotAll(const char* reason, const std::string& label) {

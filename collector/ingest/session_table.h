@@ -41,8 +41,8 @@ class SessionTable {
   // A new session; or the one the pages already belong to, when a guest reconnects.
   Result<SessionId> Admit(Arrival arrival);
 
-  // The guest's end of its connection, as /proc shows it: not a handle of the program.
-  void SetSocketInode(SessionId id, uint64_t inode);
+  // After the guest was welcomed. `socket_inode`: the guest's end of its connection, as /proc shows it.
+  void Begin(SessionId id, uint64_t socket_inode);
 
   // The guest's connection closed: by its death, its exec, or the program closing what it does not know.
   void Disconnected(SessionId id);
@@ -59,7 +59,8 @@ class SessionTable {
   // Called before an end is judged, so that messages sent before it are seen before it.
   void SetDrain(std::function<void()> drain) { drain_ = std::move(drain); }
 
-  void Tick();
+  // Milliseconds until the next tick should come.
+  int64_t Tick();
   void SnapshotAll(const char* reason, const std::string& label);
   void StopAll();  // last snapshots of everything; the table is empty then
 

@@ -1,5 +1,7 @@
 #include "collector/record/image_recorder.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -104,13 +106,27 @@ ScheduleReading ImageRecorder::Readings() const {
   return reading;
 }
 
+void ImageRecorder::Begin(uint64_t own_socket_inode) {
+  own_socket_inode_ = own_socket_inode;
+  if (vitals_.empty()) ReadVitals(NowMs(), watch::SmapsWish::kWhenDue);
+}
+
+void ImageRecorder::LookAtGoals(int64_t now_ms) {
+  ScheduleReading reading = Readings();
+  auto goal = static_cast<uint64_t>(kLimitShare * static_cast<double>(reading.cgroup_limit_bytes));
+  next_look_ms_ = std::min(to_cgroup_limit_.NextLookMs(reading.cgroup_bytes, goal, now_ms),
+                           to_rss_threshold_.NextLookMs(reading.rss_bytes, schedule_.NextThreshold(), now_ms));
+}
+
 const char* ImageRecorder::Tick(int64_t now_ms) {
   RefreshHeader();
   if (now_ms >= next_vitals_ms_ || now_ms < next_vitals_ms_ - 2 * kVitalsPauseMs) {
     ReadVitals(now_ms, watch::SmapsWish::kWhenDue);
   } else {
     vitals_watch_.ReadCgroup();
+    if (schedule_.NextThreshold() != 0) latest_.rss_bytes = watch::ResidentBytes(process_);
   }
+  LookAtGoals(now_ms);
   return schedule_.Due(Readings(), now_ms);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "collector/ledger/ledger.h"
+#include "collector/record/approach.h"
 #include "collector/record/ending.h"
 #include "collector/record/recording_directory.h"
 #include "collector/record/schedule.h"
@@ -47,8 +48,14 @@ class ImageRecorder {
   ImageRecorder(std::unique_ptr<ledger::ProcessLedger> ledger, const protocol::ProcessHeader& header,
                 watch::ProcDirectory process, ProcessFacts facts, RecorderOptions options, RunInfo* run);
 
+  // First vitals, after the guest was welcomed. `own_socket_inode`: its end of its connection; not the program's handle.
+  void Begin(uint64_t own_socket_inode);
+
   // Looks at header and vitals; returns the reason of a snapshot that is due, or null.
   const char* Tick(int64_t now_ms);
+
+  // How long the next Tick may wait: less when a limit or a threshold comes close.
+  int64_t NextLookMs() const { return next_look_ms_; }
 
   // Takes and writes a snapshot of the running process.
   void Take(const char* reason, const std::string& label);
@@ -62,13 +69,14 @@ class ImageRecorder {
   const watch::ProcDirectory& Process() const { return process_; }
   const RecordingDirectory& Directory() const { return directory_; }
   bool OomKilled() const { return vitals_watch_.OomKills() > 0; }
-  void SetOwnSocketInode(uint64_t inode) { own_socket_inode_ = inode; }
+  void ForgetConnection() { own_socket_inode_ = 0; }
 
   // The guest re-published the same image in other pages.
   void ReplaceLedger(std::unique_ptr<ledger::ProcessLedger> ledger) { ledger_ = std::move(ledger); }
 
  private:
   void ReadVitals(int64_t now_ms, watch::SmapsWish wish);
+  void LookAtGoals(int64_t now_ms);
   ScheduleReading Readings() const;
   bool Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snapshot);
   void Describe(snapshot::Snapshot* snapshot) const;
@@ -91,6 +99,8 @@ class ImageRecorder {
   uint64_t leakhunt_bytes_ = 0;
   uint64_t own_socket_inode_ = 0;
   uint64_t own_descriptors_ = 2;  // leakhunt's, among the process's; counted at each snapshot
+  Approach to_cgroup_limit_, to_rss_threshold_;
+  int64_t next_look_ms_ = Approach::kLatestMs;
   int64_t next_vitals_ms_ = 0;
   int64_t next_limits_ms_ = 0;
 };

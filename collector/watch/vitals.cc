@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kMaxSmapsBytes = 64 << 20;
 constexpr uint64_t kKiB = 1024;
+constexpr int64_t kFirstSmapsMs = 1000;
 
 uint64_t KibAfter(std::string_view text, std::string_view key) { return NumberAfter(text, key).value_or(0) * kKiB; }
 
@@ -21,6 +22,13 @@ int64_t MillisecondsOf(std::chrono::steady_clock::duration duration) {
 }  // namespace
 
 uint64_t SoftLimit(std::string_view limits_text, std::string_view row) { return NumberAfter(limits_text, row).value_or(0); }
+
+uint64_t ResidentBytes(const ProcDirectory& process) {
+  std::string text = process.Read("statm").value_or("");
+  size_t second = text.find(' ');
+  if (second == std::string::npos) return 0;
+  return NumberAfter(std::string_view(text).substr(second + 1), "").value_or(0) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 uint64_t CountDescriptors(const ProcDirectory& process) {
   // Since Linux 6.2 the directory's size is the count; before, it is 0 and the entries are counted.
@@ -64,6 +72,7 @@ snapshot::VitalsPoint VitalsWatch::Read(const ProcDirectory& process, int64_t no
   }
   cgroup_reading_ = cgroup_.Read();
   point.cgroup_bytes = cgroup_reading_.usage_bytes;
+  if (next_smaps_ms_ == 0) next_smaps_ms_ = now_ms + kFirstSmapsMs;  // not for programs that end at once
   if (point.rss_bytes > 0 && (wish == SmapsWish::kNow || now_ms >= next_smaps_ms_)) {
     ReadSmaps(process, now_ms);
     point.pss_bytes = classes_.pss_bytes;

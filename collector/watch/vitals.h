@@ -57,6 +57,9 @@ class VitalsWatch {
 // Soft limit of a row of /proc/PID/limits ("Max open files"); 0 = unlimited or unknown.
 uint64_t SoftLimit(std::string_view limits_text, std::string_view row);
 
+// Resident bytes alone: one small read. 0 when unreadable.
+uint64_t ResidentBytes(const ProcDirectory& process);
+
 // Open descriptors of a process; 0 when unreadable.
 uint64_t CountDescriptors(const ProcDirectory& process);
 

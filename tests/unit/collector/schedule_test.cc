@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "collector/ingest/allowance.h"
+#include "collector/record/approach.h"
 #include "collector/record/ending.h"
 #include "collector/record/recording_directory.h"
 
@@ -62,6 +63,16 @@ TEST(SnapshotSchedule, ALimitFiresAtNineTenthsAndAgainOnlyAfterRelief) {
   EXPECT_EQ(Due(&schedule, reading, 7), "limit");
   EXPECT_EQ(Due(&schedule, {.virtual_bytes = 95, .address_space_limit_bytes = 100}, 8), "limit");
   EXPECT_EQ(Due(&schedule, {.open_handles = 1000, .handle_limit = 1024}, 9), "limit");
+}
+
+TEST(Approach, LooksMoreOftenTheNearerTheGoal) {
+  Approach approach;
+  EXPECT_EQ(approach.NextLookMs(0, 1000, 1000), 25) << "no rate yet";
+  EXPECT_EQ(approach.NextLookMs(500, 1000, 1100), 50) << "5 a ms: 100 ms away";
+  EXPECT_EQ(approach.NextLookMs(950, 1000, 1190), Approach::kSoonestMs);
+  EXPECT_EQ(approach.NextLookMs(940, 1000, 1200), Approach::kLatestMs) << "shrinking";
+  EXPECT_EQ(approach.NextLookMs(1000, 1000, 1210), Approach::kLatestMs) << "there";
+  EXPECT_EQ(approach.NextLookMs(5, 0, 1220), Approach::kLatestMs) << "no goal";
 }
 
 protocol::ProcessHeader Header(protocol::ImageEnd end, int status) {

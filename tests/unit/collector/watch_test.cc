@@ -164,6 +164,7 @@ TEST(Vitals, ThisProcessHasThem) {
   EXPECT_EQ(point.open_handles, process->Numbers("fd")->size() - 1) << "less the descriptor that listed them";
   snapshot::VitalsPoint soon = watch.Read(*process, 1'001'000, SmapsWish::kWhenDue);
   EXPECT_EQ(soon.pss_bytes, 0u) << "smaps is not read every second";
+  EXPECT_NEAR(static_cast<double>(ResidentBytes(*process)), static_cast<double>(point.rss_bytes), 8e6);
   EXPECT_GT(watch.ReadLimits(*process).machine_bytes, 0u);
 }
 
