@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "preload/protocol/layout.h"
+#include "preload/sys/atomic.h"
 
 namespace leakhunt::core {
 
@@ -16,22 +17,46 @@ struct DescriptorEntry {
   uint64_t word = 0;
 
   explicit operator bool() const { return word != 0; }
-  // File offset / 128 of the handle's slot.
-  uint32_t Slot() const { return static_cast<uint32_t>(word); }
+  // The handle's slot in the shared pages; of an entry of another generation, in the parent's.
+  protocol::HandleSlot* Slot() const {
+    return reinterpret_cast<protocol::HandleSlot*>((word & kSlotMask) * sizeof(protocol::HandleSlot));
+  }
   // Process generation that recorded it, modulo 65,536.
-  uint16_t Generation() const { return static_cast<uint16_t>(word >> 32); }
-  protocol::HandleType Type() const { return static_cast<protocol::HandleType>(word >> 48 & 0xFF); }
+  uint16_t Generation() const { return static_cast<uint16_t>(word >> 48); }
+  protocol::HandleType Type() const { return static_cast<protocol::HandleType>(word >> 41 & 0x3F); }
   // Open since before this image or fork: its slot is in a kInheritedHandles area.
-  bool Inherited() const { return (word >> 63) != 0; }
-};
+  bool Inherited() const { return (word >> 47 & 1) != 0; }
 
-inline DescriptorEntry PackEntry(uint32_t slot, uint32_t generation, protocol::HandleType type, bool inherited) {
-  return DescriptorEntry{slot | (uint64_t{generation & 0xFFFF} << 32) | (static_cast<uint64_t>(type) << 48) |
-                         (uint64_t{inherited} << 63)};
+  static constexpr uint64_t kSlotMask = (uint64_t{1} << 41) - 1;  // addresses of 48 bits, in steps of 128 bytes
+};
+static_assert(protocol::kHandleTypes <= 0x40);
+
+inline DescriptorEntry PackEntry(const protocol::HandleSlot* slot, uint32_t generation, protocol::HandleType type,
+                                 bool inherited) {
+  return DescriptorEntry{(reinterpret_cast<uint64_t>(slot) / sizeof(*slot) & DescriptorEntry::kSlotMask) |
+                         (static_cast<uint64_t>(type) << 41) | (uint64_t{inherited} << 47) |
+                         (uint64_t{generation & 0xFFFF} << 48)};
 }
 
+inline constexpr uint32_t kDescriptorBits = 10, kDescriptorFanOut = 1u << kDescriptorBits;
+
+struct DescriptorLeaf {
+  uint64_t words[kDescriptorFanOut];
+};
+struct DescriptorLevel {
+  DescriptorLeaf* leaves[kDescriptorFanOut];
+};
+extern constinit DescriptorLevel* g_descriptors[kDescriptorFanOut];
+
 // The word of `fd`, null when nothing near that number was ever recorded (or fd is negative).
-uint64_t* FindDescriptor(int fd);
+inline uint64_t* FindDescriptor(int fd) {
+  uint32_t number = static_cast<uint32_t>(fd);
+  if (number >> 3 * kDescriptorBits != 0) return nullptr;
+  DescriptorLevel* level = sys::LoadAcquire(&g_descriptors[number >> 2 * kDescriptorBits]);  // partner: EnsureDescriptor
+  if (level == nullptr) return nullptr;
+  DescriptorLeaf* leaf = sys::LoadAcquire(&level->leaves[number >> kDescriptorBits & (kDescriptorFanOut - 1)]);
+  return leaf == nullptr ? nullptr : &leaf->words[number & (kDescriptorFanOut - 1)];
+}
 // The same, making its level; null when memory is refused.
 uint64_t* EnsureDescriptor(int fd);
 

@@ -13,6 +13,9 @@
 #include "preload/transport/connection.h"
 
 namespace leakhunt::core {
+
+constinit uint32_t g_exit_listed = 0;
+
 namespace {
 
 using protocol::AreaKind;
@@ -30,8 +33,8 @@ class SlotList {
  public:
   explicit constexpr SlotList(AreaKind kind) : kind_(kind) {}
 
-  // The next slot to fill and its reference, null at a bound. `reuse` of earlier areas happens by Rewind.
-  HandleSlot* Next(uint32_t* reference) {
+  // The next slot to fill, null at a bound.
+  HandleSlot* Next() {
     if (used_ == InArea(area_)) {
       if (area_ + 1 == kMaxAreas) return nullptr;
       ++area_;
@@ -40,9 +43,9 @@ class SlotList {
     transport::Area* area = &areas_[area_];
     if (area->start == nullptr) *area = g_process.pages->Allocate(kind_, area_ == 0 ? 1 : 16, 0);
     if (area->start == nullptr) return nullptr;
-    *reference = static_cast<uint32_t>(area->file_offset / sizeof(HandleSlot)) + used_;
     return reinterpret_cast<HandleSlot*>(area->start) + used_++;
   }
+  // The same slots again.
   void Rewind() { area_ = used_ = 0; }
 
   // Calls visit for each slot handed out since the last Rewind.
@@ -68,7 +71,6 @@ class SlotList {
 };
 constinit SlotList g_inherited_list{AreaKind::kInheritedHandles};
 constinit SlotList g_exit_list{AreaKind::kHandlesAtExit};
-constinit uint32_t g_exit_listed = 0;
 
 void Fill(HandleSlot* slot, int fd, const DescriptorKind& kind, SlotState state) {
   uint64_t generation = protocol::GenerationOf(slot->state) + 1;
@@ -138,21 +140,19 @@ class Asking {
 };
 
 void PutInherited(int fd, const DescriptorKind& kind) {
-  uint32_t reference = 0;
-  HandleSlot* slot = g_inherited_list.Next(&reference);
+  HandleSlot* slot = g_inherited_list.Next();
   uint64_t* word = slot == nullptr ? nullptr : EnsureDescriptor(fd);
   if (word == nullptr) return;
   Fill(slot, fd, kind, SlotState::kLive);
-  ExchangeDescriptor(word, PackEntry(reference, g_process.generation, kind.type, true));
+  ExchangeDescriptor(word, PackEntry(slot, g_process.generation, kind.type, true));
 }
 
 // What the parent's slot said of a handle. The parent goes on and may have reused the slot: then only the type counts.
 DescriptorKind ParentsKind(int fd, DescriptorEntry entry) {
   DescriptorKind kind;
   kind.type = entry.Type();
-  const uint8_t* at = g_process.parent_pages->At(uint64_t{entry.Slot()} * sizeof(HandleSlot));
-  const auto* slot = reinterpret_cast<const HandleSlot*>(at);
-  if (slot == nullptr || slot->fd != fd || protocol::StateOf(sys::LoadAcquire(&slot->state)) != SlotState::kLive) return kind;
+  const HandleSlot* slot = entry.Slot();
+  if (slot->fd != fd || protocol::StateOf(sys::LoadAcquire(&slot->state)) != SlotState::kLive) return kind;
   uint32_t bytes = slot->label_bytes <= protocol::kLabelBytes ? slot->label_bytes : 0;
   sys::Copy(kind.link, slot->label, bytes);
   kind.link[bytes] = 0;
@@ -191,8 +191,7 @@ void ListDescriptorsAtExit() {
   Asking asking;
   uint32_t left = kMostAtExit;
   bool whole = ForEachOpen([&](int fd) {
-    uint32_t reference = 0;
-    HandleSlot* slot = left-- == 0 ? nullptr : g_exit_list.Next(&reference);
+    HandleSlot* slot = left-- == 0 ? nullptr : g_exit_list.Next();
     if (slot == nullptr) return false;
     DescriptorKind kind = asking.Ask(fd);
     if (kind.type == HandleType::kOther) kind.type = LoadDescriptor(fd).Type();
@@ -204,8 +203,7 @@ void ListDescriptorsAtExit() {
   sys::StoreRelease(&g_exit_listed, 1u);
 }
 
-void ExitListClosing(int fd) {
-  if (__builtin_expect(sys::LoadRelaxed(&g_exit_listed) == 0, 1)) return;
+void ExitListClosingSlow(int fd) {
   g_exit_list.ForEach([&](HandleSlot* slot) {
     if (slot->fd != fd) return;
     sys::StoreRelease(&slot->state, protocol::PackState(protocol::GenerationOf(slot->state), SlotState::kDead));

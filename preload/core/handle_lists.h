@@ -5,6 +5,10 @@
 // look closed.
 #pragma once
 
+#include <cstdint>
+
+#include "preload/sys/atomic.h"
+
 namespace leakhunt::core {
 
 // From /proc/self/fd; bounded in number and time. Entries of the descriptor table are made for them.
@@ -14,6 +18,10 @@ void ListParentsHandles();
 // From /proc/self/fd, tracked ones included. A second call replaces the first one's list.
 void ListDescriptorsAtExit();
 // What is closed after the list at exit was made leaves it.
-void ExitListClosing(int fd);
+extern constinit uint32_t g_exit_listed;
+void ExitListClosingSlow(int fd);
+inline void ExitListClosing(int fd) {
+  if (__builtin_expect(sys::LoadRelaxed(&g_exit_listed) != 0, 0)) ExitListClosingSlow(fd);
+}
 
 }  // namespace leakhunt::core

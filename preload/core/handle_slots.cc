@@ -14,31 +14,36 @@ using protocol::HandleTally;
 
 constexpr uint32_t kReserve = 16;  // openings in one handler storm between two visits
 
-// A stack of free slots. Head: reference in the lower half, a count of changes above it, against reuse between a
+// A stack of free slots. Head: address / 128 in the lower 41 bits, a count of changes above it, against reuse between a
 // reader's look and its exchange. The link is the free slot's `inode`.
 struct FreeList {
   uint64_t head = 0;
 
-  uint32_t Pop() {
+  HandleSlot* Pop() {
     for (;;) {
       uint64_t seen = sys::LoadAcquire(&head);  // partner: Push
-      uint32_t reference = static_cast<uint32_t>(seen);
-      if (reference == 0) return 0;
-      uint64_t next = sys::LoadRelaxed(&HandleSlotAt(reference)->inode);  // another taker may be changing it: then seen is old
-      if (sys::CompareExchange(&head, seen, Changed(seen, static_cast<uint32_t>(next)))) return reference;
+      HandleSlot* slot = SlotOf(seen);
+      if (slot == nullptr) return nullptr;
+      uint64_t next = sys::LoadRelaxed(&slot->inode);  // another taker may be changing it: then seen is old
+      if (sys::CompareExchange(&head, seen, Changed(seen, next))) return slot;
     }
   }
-  void Push(uint32_t reference) {
+  void Push(HandleSlot* slot) {
     for (;;) {
       uint64_t seen = sys::LoadRelaxed(&head);
-      sys::StoreRelaxed(&HandleSlotAt(reference)->inode, uint64_t{static_cast<uint32_t>(seen)});
-      if (sys::CompareExchange(&head, seen, Changed(seen, reference))) return;
+      sys::StoreRelaxed(&slot->inode, seen & kSlotMask);
+      if (sys::CompareExchange(&head, seen, Changed(seen, reinterpret_cast<uint64_t>(slot) / sizeof(HandleSlot)))) return;
     }
   }
-  bool Empty() const { return static_cast<uint32_t>(sys::LoadRelaxed(&head)) == 0; }
+  bool Empty() const { return SlotOf(sys::LoadRelaxed(&head)) == nullptr; }
 
  private:
-  static uint64_t Changed(uint64_t seen, uint32_t reference) { return ((seen >> 32) + 1) << 32 | reference; }
+  static constexpr uint32_t kSlotBits = 41;
+  static constexpr uint64_t kSlotMask = (uint64_t{1} << kSlotBits) - 1;
+  static HandleSlot* SlotOf(uint64_t seen) { return reinterpret_cast<HandleSlot*>((seen & kSlotMask) * sizeof(HandleSlot)); }
+  static uint64_t Changed(uint64_t seen, uint64_t slot) {
+    return ((seen >> kSlotBits) + 1) << kSlotBits | (slot & kSlotMask);
+  }
 };
 constinit FreeList g_free, g_reserve;
 constinit uint32_t g_areas = 0;
@@ -65,45 +70,37 @@ bool Refill(FreeList* list) {
   if (area.start == nullptr && pages > 1) area = g_process.pages->Allocate(AreaKind::kHandles, 1, 0);
   if (area.start == nullptr) return false;
   ++g_areas;
-  uint32_t first = static_cast<uint32_t>(area.file_offset / sizeof(HandleSlot));
-  for (uint32_t i = area.bytes / sizeof(HandleSlot); i > 0; --i) list->Push(first + i - 1);
+  auto* slots = reinterpret_cast<HandleSlot*>(area.start);
+  for (uint32_t i = area.bytes / sizeof(HandleSlot); i > 0; --i) list->Push(&slots[i - 1]);
   return true;
 }
 
 void FillReserve() {
   for (uint32_t i = 0; i < kReserve; ++i) {
-    uint32_t reference = g_free.Pop();
-    if (reference == 0) return;
-    g_reserve.Push(reference);
+    HandleSlot* slot = g_free.Pop();
+    if (slot == nullptr) return;
+    g_reserve.Push(slot);
   }
 }
 
-HandleTally* TallyAt(uint32_t reference) {
-  return reinterpret_cast<HandleTally*>(g_process.pages->At(uint64_t{reference} * sizeof(HandleTally)));
-}
-
 uint32_t FindTally(uint32_t stack) {
-  return g_tallies.by_stack.Find(Key(stack), [&](uint32_t reference) { return TallyAt(reference)->stack == stack; });
+  return g_tallies.by_stack.Find(Key(stack), [&](uint32_t reference) { return HandleTallyAt(reference)->stack == stack; });
 }
 
 }  // namespace
 
-HandleSlot* HandleSlotAt(uint32_t reference) {
-  return reinterpret_cast<HandleSlot*>(g_process.pages->At(uint64_t{reference} * sizeof(HandleSlot)));
-}
-
-HandleSlot* TakeHandleSlot(SlotTaker taker, uint32_t* reference) {
-  *reference = g_free.Pop();
+HandleSlot* TakeHandleSlot(SlotTaker taker) {
+  HandleSlot* slot = g_free.Pop();
   if (taker == SlotTaker::kVisitor) {
-    if (*reference == 0 && Refill(&g_free)) *reference = g_free.Pop();
+    if (slot == nullptr && Refill(&g_free)) slot = g_free.Pop();
     if (g_reserve.Empty()) FillReserve();
-  } else if (*reference == 0) {
-    *reference = g_reserve.Pop();
+  } else if (slot == nullptr) {
+    slot = g_reserve.Pop();
   }
-  return *reference == 0 ? nullptr : HandleSlotAt(*reference);
+  return slot;
 }
 
-void GiveHandleSlot(uint32_t reference) { g_free.Push(reference); }
+void GiveHandleSlot(HandleSlot* slot) { g_free.Push(slot); }
 
 uint32_t HandleTallyOf(uint32_t stack) {
   uint32_t found = FindTally(stack);
@@ -131,19 +128,6 @@ uint32_t HandleTallyOf(uint32_t stack) {
 }
 
 uint32_t UnknownHandleTally() { return g_unknown_tally; }
-
-void CountOpened(uint32_t reference) {
-  if (reference == 0) return;
-  HandleTally* tally = TallyAt(reference);
-  uint64_t opened = sys::AddRelaxed(&tally->opened, uint64_t{1}) + 1;
-  uint64_t closed = sys::LoadRelaxed(&tally->closed);
-  uint64_t open = opened > closed ? opened - closed : 0;
-  if (open > sys::LoadRelaxed(&tally->peak)) sys::StoreRelaxed(&tally->peak, open);
-}
-
-void CountClosed(uint32_t reference) {
-  if (reference != 0) sys::AddRelaxed(&TallyAt(reference)->closed, uint64_t{1});
-}
 
 void InitializeHandleSlots() {
   g_free = g_reserve = FreeList();

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "preload/core/process.h"
 #include "preload/protocol/layout.h"
 
 namespace leakhunt::core {
@@ -13,18 +14,29 @@ namespace leakhunt::core {
 // Who takes a slot: a visitor may allocate pages, a handler inside leakhunt uses what is there.
 enum class SlotTaker : uint8_t { kVisitor, kHandler };
 
-protocol::HandleSlot* HandleSlotAt(uint32_t reference);
-
-// A dead slot to fill and its reference; null at the memory bound (or, for a handler, when the reserve is used up).
-protocol::HandleSlot* TakeHandleSlot(SlotTaker taker, uint32_t* reference);
-void GiveHandleSlot(uint32_t reference);
+// A dead slot to fill; null at the memory bound (or, for a handler, when the reserve is used up).
+protocol::HandleSlot* TakeHandleSlot(SlotTaker taker);
+void GiveHandleSlot(protocol::HandleSlot* slot);
 
 // Reference of the stack's tally, made when new; 0 at the bound. Caller is a visitor.
 uint32_t HandleTallyOf(uint32_t stack);
 // The tally of the unknown stack; any context.
 uint32_t UnknownHandleTally();
-void CountOpened(uint32_t tally);
-void CountClosed(uint32_t tally);
+
+inline protocol::HandleTally* HandleTallyAt(uint32_t reference) {
+  return reinterpret_cast<protocol::HandleTally*>(g_process.pages->At(uint64_t{reference} * sizeof(protocol::HandleTally)));
+}
+inline void CountOpened(uint32_t reference) {
+  if (reference == 0) return;
+  protocol::HandleTally* tally = HandleTallyAt(reference);
+  uint64_t opened = sys::AddRelaxed(&tally->opened, uint64_t{1}) + 1;
+  uint64_t closed = sys::LoadRelaxed(&tally->closed);
+  uint64_t open = opened > closed ? opened - closed : 0;
+  if (open > sys::LoadRelaxed(&tally->peak)) sys::StoreRelaxed(&tally->peak, open);
+}
+inline void CountClosed(uint32_t reference) {
+  if (reference != 0) sys::AddRelaxed(&HandleTallyAt(reference)->closed, uint64_t{1});
+}
 
 // For a new image or forked child, after its pages exist.
 void InitializeHandleSlots();

@@ -27,6 +27,8 @@ bool Recording() {
   return mode != Mode::kRecording || (g_process.options.track & protocol::kTrackHandles) != 0;
 }
 
+constexpr uint64_t kVisitsBeforeMemo = 64;  // a thread of a few openings has no use for 16 KiB
+
 uint16_t Generation() { return static_cast<uint16_t>(g_process.generation); }
 
 void SetState(HandleSlot* slot, SlotState state) {
@@ -34,18 +36,59 @@ void SetState(HandleSlot* slot, SlotState state) {
   sys::StoreRelease(&slot->state, protocol::PackState(generation, state));  // partner: the collector's sweep
 }
 
+// A thread keeps one dead slot for itself: most openings follow a close. Only outside of leakhunt, where it is not busy.
+HandleSlot* Take(ThreadState* state) {
+  HandleSlot* slot = state->handle_slot;
+  if (slot == nullptr) return TakeHandleSlot(SlotTaker::kVisitor);
+  state->handle_slot = nullptr;
+  return slot;
+}
+void Give(HandleSlot* slot) {
+  ThreadLocal& local = t_local;
+  ThreadState* state = local.state;
+  if (local.busy != 0 || state == nullptr || local.generation != g_process.generation || state->handle_slot != nullptr) {
+    return GiveHandleSlot(slot);
+  }
+  local.busy = 1;  // a signal handler from here on goes to the shared list
+  asm volatile("" ::: "memory");
+  if (state->handle_slot == nullptr) {
+    state->handle_slot = slot;
+    slot = nullptr;
+  }
+  asm volatile("" ::: "memory");
+  local.busy = 0;
+  if (slot != nullptr) GiveHandleSlot(slot);
+}
+
 // The handle of an entry that is out of the table is closed.
 void Retire(DescriptorEntry entry) {
   if (!entry || entry.Generation() != Generation()) return;
-  HandleSlot* slot = HandleSlotAt(entry.Slot());
+  HandleSlot* slot = entry.Slot();
   SetState(slot, SlotState::kDead);
   if (entry.Inherited()) return;
   CountClosed(slot->tally);
-  GiveHandleSlot(entry.Slot());
+  Give(slot);
 }
 
-void CopyLabel(HandleSlot* slot, const char* label) {
-  uint64_t length = label == nullptr ? 0 : __builtin_strlen(label);
+// A dozen bytes as a rule: the compiler's choice for an unknown length below 100, rep movs, takes 20 ns to start.
+void CopyShort(char* to, const char* from, uint64_t bytes) {
+  if (bytes < 8) {
+    for (; bytes != 0; --bytes) {
+      *to++ = *from++;
+      asm volatile("" ::: "memory");
+    }
+    return;
+  }
+  for (uint64_t at = 0; at + 8 <= bytes; at += 8) {
+    __builtin_memcpy(to + at, from + at, 8);
+    asm volatile("" ::: "memory");
+  }
+  __builtin_memcpy(to + bytes - 8, from + bytes - 8, 8);
+}
+
+void CopyLabel(HandleSlot* slot, const char* label, uint64_t length) {
+  if (label == nullptr) length = 0;
+  else if (length == ~uint64_t{0}) length = __builtin_strlen(label);
   uint32_t kept = 0;
   if (length > protocol::kLabelBytes) {
     sys::Copy(slot->label, "...", 3);
@@ -53,21 +96,21 @@ void CopyLabel(HandleSlot* slot, const char* label) {
     label += length - (protocol::kLabelBytes - 3);
     length = protocol::kLabelBytes - 3;
   }
-  if (length != 0) sys::Copy(slot->label + kept, label, length);
+  CopyShort(slot->label + kept, label, length);
   slot->label_bytes = static_cast<uint16_t>(kept + length);
 }
 
 struct Origin {
-  SlotTaker taker;
+  HandleSlot* slot;  // null: none was to be had
   uint32_t stack, tally, thread;
 };
 
 // Fills a slot, makes it live, and swings the number's entry to it.
 void Publish(int fd, const HandleDescription& description, const Origin& origin) {
   uint64_t* word = EnsureDescriptor(fd);
-  uint32_t reference = 0;
-  HandleSlot* slot = word == nullptr ? nullptr : TakeHandleSlot(origin.taker, &reference);
-  if (slot == nullptr) {
+  HandleSlot* slot = origin.slot;
+  if (word == nullptr || slot == nullptr) {
+    if (slot != nullptr) GiveHandleSlot(slot);
     CountLoss(0);
     return Retire(TakeDescriptor(fd));
   }
@@ -80,21 +123,28 @@ void Publish(int fd, const HandleDescription& description, const Origin& origin)
   slot->thread = origin.thread;
   slot->tally = origin.tally;
   slot->inode = 0;
-  CopyLabel(slot, description.label);
+  CopyLabel(slot, description.label, description.label_bytes);
   CountOpened(origin.tally);
   SetState(slot, SlotState::kLive);
-  Retire(ExchangeDescriptor(word, PackEntry(reference, Generation(), description.type, false)));
+  Retire(ExchangeDescriptor(word, PackEntry(slot, Generation(), description.type, false)));
 }
 
-void OpenedVisiting(int fd, const HandleDescription& description) {
+void OpenedVisiting(int fd, const HandleDescription& description, const unwind::Registers* caller) {
   ThreadState* state = EnsureThreadState();
   if (state == nullptr) {
     CountLoss(0);
     return Retire(TakeDescriptor(fd));
   }
   VisitBegin(state);
-  uint32_t stack = CaptureStack(state);
-  Publish(fd, description, Origin{SlotTaker::kVisitor, stack, HandleTallyOf(stack), state->index});
+  if (state->memo == nullptr && state->visits > kVisitsBeforeMemo) {
+    state->memo = static_cast<unwind::WalkMemo*>(sys::Carve(sizeof(unwind::WalkMemo)));
+  }
+  uint32_t stack = CaptureStack(state, caller);
+  if (stack != state->handle_stack) {
+    state->handle_tally = HandleTallyOf(stack);
+    state->handle_stack = state->handle_tally == 0 ? 0 : stack;
+  }
+  Publish(fd, description, Origin{Take(state), stack, state->handle_tally, state->index});
   VisitEnd(state);
 }
 
@@ -103,7 +153,7 @@ void OpenedInside(int fd, const HandleDescription& description) {
   if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return;
   if (t_local.busy == 0) return Retire(TakeDescriptor(fd));
   sys::AddRelaxed(&Header()->unknown_stacks, uint64_t{1});
-  Publish(fd, description, Origin{SlotTaker::kHandler, UnknownStack(), UnknownHandleTally(), 0});
+  Publish(fd, description, Origin{TakeHandleSlot(SlotTaker::kHandler), UnknownStack(), UnknownHandleTally(), 0});
 }
 
 // True when entries of the table may be taken out and retired: recording, in this process, and a forked child has
@@ -136,29 +186,25 @@ void VforkBegins() {
 
 void ChildrenShareMemory() { sys::StoreRelaxed(&g_children_share, 1u); }
 
-void HandleOpened(int fd, const HandleDescription& description) {
+void HandleOpened(int fd, const HandleDescription& description, const unwind::Registers* caller) {
   if (fd < 0 || !Recording() || InSharedMemoryChild()) return;
   if (!Enter()) return OpenedInside(fd, description);
-  if (Recording()) OpenedVisiting(fd, description);
+  if (Recording()) OpenedVisiting(fd, description, caller);
   Leave();
 }
 
-void HandleDuplicated(int from, int to) {
+void HandleDuplicated(int from, int to, const unwind::Registers* caller) {
   if (to < 0 || !Recording() || InSharedMemoryChild()) return;
   HandleDescription description;
-  char label[protocol::kLabelBytes + 1];
   DescriptorEntry entry = LoadDescriptor(from);
   if (entry && MayRetire()) entry = LoadDescriptor(from);  // a forked child's first visit renews the table
   if (entry && entry.Generation() == Generation()) {
-    const HandleSlot* slot = HandleSlotAt(entry.Slot());
-    uint32_t bytes = slot->label_bytes <= protocol::kLabelBytes ? slot->label_bytes : 0;
-    sys::Copy(label, slot->label, bytes);
-    label[bytes] = 0;
     description.type = entry.Type();
-    description.label = label;
+    description.label = entry.Slot()->label;
+    description.label_bytes = entry.Slot()->label_bytes;
   }
   description.flags = protocol::kHandleDuplicate;
-  HandleOpened(to, description);
+  HandleOpened(to, description, caller);
 }
 
 void HandleClosing(int fd) {
@@ -192,9 +238,9 @@ void HandleNoted(int fd, uint8_t flags, const char* label) {
   if (!entry || !MayRetire()) return;
   entry = LoadDescriptor(fd);
   if (!entry || entry.Generation() != Generation()) return;
-  HandleSlot* slot = HandleSlotAt(entry.Slot());
+  HandleSlot* slot = entry.Slot();
   __atomic_fetch_or(&slot->flags, flags, __ATOMIC_RELAXED);
-  if (label != nullptr) CopyLabel(slot, label);
+  if (label != nullptr) CopyLabel(slot, label, ~uint64_t{0});
 }
 
 HandleType TrackedType(int fd) {

@@ -10,19 +10,22 @@
 
 #include "preload/core/descriptor_table.h"
 #include "preload/protocol/layout.h"
+#include "preload/unwind/unwinder.h"
 
 namespace leakhunt::core {
 
 struct HandleDescription {
   protocol::HandleType type = protocol::HandleType::kOther;
   uint8_t flags = 0;            // protocol::HandleFlags
-  const char* label = nullptr;  // NUL-terminated, may be null; its end is kept when it is too long
+  const char* label = nullptr;  // may be null; its end is kept when it is too long
+  uint64_t label_bytes = ~uint64_t{0};  // ~0: up to a NUL
 };
 
 // After the real call made `fd`; negative ones are ignored. What the table still had there was closed out of sight.
-void HandleOpened(int fd, const HandleDescription& description);
+// `caller`: the code that called the hook, when it noted that.
+void HandleOpened(int fd, const HandleDescription& description, const unwind::Registers* caller);
 // After dup, dup2, dup3, fcntl: `to` is a copy of `from`, whatever was at `to` is closed.
-void HandleDuplicated(int from, int to);
+void HandleDuplicated(int from, int to, const unwind::Registers* caller);
 // Before the real close.
 void HandleClosing(int fd);
 void HandlesClosing(uint32_t first, uint32_t last);

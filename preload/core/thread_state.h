@@ -24,6 +24,7 @@ inline constexpr uint32_t kTallyPages = 8;          // 32 KiB a thread
 inline constexpr uint32_t kTalliesPerPage = 4096 / sizeof(protocol::StackTally);
 inline constexpr uint32_t kTallyIndex = 512;        // open addressing, twice the tallies
 inline constexpr uint32_t kStackLimitsCached = 4;
+inline constexpr uint32_t kScopeDepth = 16;
 
 struct ThreadState {
   ThreadState* next = nullptr;  // list of all, prepend-only
@@ -47,11 +48,17 @@ struct ThreadState {
 
   uint64_t visits = 0;
   uint64_t activity_pending = 0;  // weight not yet added to the process's activity clock
+  uint32_t scope_depth = 0;
+  uint16_t outer_scopes[kScopeDepth] = {};
+
   unwind::WalkMemo* memo = nullptr;  // made at the first walk under a small interval
   uint32_t memo_stack = 0;           // stack reference of the walk the memo remembers
   uint32_t memo_frames = 0;
   uint32_t memo_epoch = 0;
   uint64_t innermost_pc = 0;
+  uint32_t handle_stack = 0;         // of the last handle opened, and its tally
+  uint32_t handle_tally = 0;
+  protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
   uint64_t pcs[protocol::kMaxFrames] = {};
 };
 

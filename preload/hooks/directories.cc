@@ -5,6 +5,7 @@
 #include "preload/hooks/handle_hook.h"
 
 using namespace leakhunt;
+using hooks::Caller;
 using hooks::CallReal;
 using hooks::HandleType;
 
@@ -32,8 +33,8 @@ template <typename Walk>
 int WalkDescriptor(const Walk* walk) { return (walk->fts_options & FTS_NOCHDIR) != 0 ? -1 : walk->fts_rfd; }
 
 template <typename Walk>
-Walk* OpenedWalk(Walk* walk) {
-  if (walk != nullptr) hooks::Opened(WalkDescriptor(walk), HandleType::kDirectory, ".", protocol::kHandleDirectoryStream);
+Walk* OpenedWalk(const Caller& caller, Walk* walk) {
+  if (walk != nullptr) hooks::Opened(caller, WalkDescriptor(walk), HandleType::kDirectory, ".", protocol::kHandleDirectoryStream);
   return walk;
 }
 
@@ -48,7 +49,7 @@ int CloseWalk(hooks::Real<int(Walk*)>& real, Walk* walk) {
 LEAKHUNT_HOOK DIR* opendir(const char* path) {
   DIR* directory = CallReal(real_opendir, path);
   if (directory != nullptr) {
-    hooks::Opened(DescriptorOf(directory), HandleType::kDirectory, path, protocol::kHandleDirectoryStream);
+    hooks::Opened(Caller(), DescriptorOf(directory), HandleType::kDirectory, path, protocol::kHandleDirectoryStream);
   }
   return directory;
 }
@@ -66,10 +67,10 @@ LEAKHUNT_HOOK int closedir(DIR* directory) {
 }
 
 LEAKHUNT_HOOK FTS* fts_open(char* const* paths, int options, Compare compare) {
-  return OpenedWalk(CallReal(real_fts_open, paths, options, compare));
+  return OpenedWalk(Caller(), CallReal(real_fts_open, paths, options, compare));
 }
 LEAKHUNT_HOOK FTS64* fts64_open(char* const* paths, int options, Compare64 compare) {
-  return OpenedWalk(CallReal(real_fts64_open, paths, options, compare));
+  return OpenedWalk(Caller(), CallReal(real_fts64_open, paths, options, compare));
 }
 LEAKHUNT_HOOK int fts_close(FTS* walk) { return CloseWalk(real_fts_close, walk); }
 LEAKHUNT_HOOK int fts64_close(FTS64* walk) { return CloseWalk(real_fts64_close, walk); }

@@ -10,6 +10,7 @@
 #include "preload/transport/connection.h"
 
 using namespace leakhunt;
+using hooks::Caller;
 using hooks::CallReal;
 
 namespace {
@@ -22,22 +23,22 @@ constinit hooks::Real<int(int, int, long)> real_fcntl64("fcntl64");
 
 __attribute__((constructor)) void Find() { hooks::FindAll(real_dup, real_dup2, real_dup3, real_fcntl, real_fcntl64); }
 
-int Duplicated(int from, int to) {
-  if (to >= 0) core::HandleDuplicated(from, to);
+int Duplicated(const Caller& caller, int from, int to) {
+  if (to >= 0) core::HandleDuplicated(from, to, &caller);
   return to;
 }
 
-int Dup2(int from, int to) {
+int Dup2(const Caller& caller, int from, int to) {
   if (from == to) return hooks::KeepsOwn(to) ? -1 : CallReal(real_dup2, from, to);  // opens and closes nothing
   if (hooks::KeepsOwn(from)) return -1;
   hooks::MakeWay way(to);
-  return Duplicated(from, way.Settle(CallReal(real_dup2, from, to)));
+  return Duplicated(caller, from, way.Settle(CallReal(real_dup2, from, to)));
 }
 
-int Control(hooks::Real<int(int, int, long)>& real, int fd, int command, long argument) {
+int Control(const Caller& caller, hooks::Real<int(int, int, long)>& real, int fd, int command, long argument) {
   if (hooks::KeepsOwn(fd)) return -1;
   int result = CallReal(real, fd, command, argument);
-  if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) Duplicated(fd, result);
+  if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) Duplicated(caller, fd, result);
   return result;
 }
 
@@ -60,15 +61,15 @@ int MakeWay::Settle(int result) {
 
 LEAKHUNT_HOOK int dup(int fd) noexcept {
   if (hooks::KeepsOwn(fd)) return -1;
-  return Duplicated(fd, CallReal(real_dup, fd));
+  return Duplicated(Caller(), fd, CallReal(real_dup, fd));
 }
-LEAKHUNT_HOOK int dup2(int from, int to) noexcept { return Dup2(from, to); }
-LEAKHUNT_HOOK int __dup2(int from, int to) noexcept { return Dup2(from, to); }
+LEAKHUNT_HOOK int dup2(int from, int to) noexcept { return Dup2(Caller(), from, to); }
+LEAKHUNT_HOOK int __dup2(int from, int to) noexcept { return Dup2(Caller(), from, to); }
 LEAKHUNT_HOOK int dup3(int from, int to, int flags) noexcept {
   if (from == to) return CallReal(real_dup3, from, to, flags);  // EINVAL
   if (hooks::KeepsOwn(from)) return -1;
   hooks::MakeWay way(to);
-  return Duplicated(from, way.Settle(CallReal(real_dup3, from, to, flags)));
+  return Duplicated(Caller(), from, way.Settle(CallReal(real_dup3, from, to, flags)));
 }
 
 // Every command takes at most one more argument, of a word's size.
@@ -80,13 +81,13 @@ LEAKHUNT_HOOK int dup3(int from, int to, int flags) noexcept {
 
 LEAKHUNT_HOOK int fcntl(int fd, int command, ...) {
   LEAKHUNT_WORD(command)
-  return Control(real_fcntl, fd, command, argument);
+  return Control(Caller(), real_fcntl, fd, command, argument);
 }
 LEAKHUNT_HOOK int fcntl64(int fd, int command, ...) {
   LEAKHUNT_WORD(command)
-  return Control(real_fcntl64, fd, command, argument);
+  return Control(Caller(), real_fcntl64, fd, command, argument);
 }
 LEAKHUNT_HOOK int __fcntl(int fd, int command, ...) {
   LEAKHUNT_WORD(command)
-  return Control(real_fcntl, fd, command, argument);
+  return Control(Caller(), real_fcntl, fd, command, argument);
 }

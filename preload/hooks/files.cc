@@ -9,6 +9,7 @@
 #include "preload/sys/text.h"
 
 using namespace leakhunt;
+using hooks::Caller;
 using hooks::CallReal;
 using hooks::HandleType;
 using hooks::Opened;
@@ -55,7 +56,9 @@ HandleType TypeOf(const char* path, int flags) {
   return sys::StartsWith(path, "/dev/shm/") ? HandleType::kFile : HandleType::kDevice;
 }
 
-int OpenedPath(int fd, const char* path, int flags) { return fd < 0 ? fd : Opened(fd, TypeOf(path, flags), path); }
+int OpenedPath(const Caller& caller, int fd, const char* path, int flags) {
+  return fd < 0 ? fd : Opened(caller, fd, TypeOf(path, flags), path);
+}
 
 }  // namespace
 
@@ -70,48 +73,48 @@ int OpenedPath(int fd, const char* path, int flags) { return fd < 0 ? fd : Opene
 
 LEAKHUNT_HOOK int open(const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
-  return OpenedPath(CallReal(real_open, path, flags, mode), path, flags);
+  return OpenedPath(Caller(), CallReal(real_open, path, flags, mode), path, flags);
 }
 LEAKHUNT_HOOK int open64(const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
-  return OpenedPath(CallReal(real_open64, path, flags, mode), path, flags);
+  return OpenedPath(Caller(), CallReal(real_open64, path, flags, mode), path, flags);
 }
 LEAKHUNT_HOOK int __open(const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
-  return OpenedPath(CallReal(real_open, path, flags, mode), path, flags);
+  return OpenedPath(Caller(), CallReal(real_open, path, flags, mode), path, flags);
 }
 LEAKHUNT_HOOK int __open64(const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
-  return OpenedPath(CallReal(real_open64, path, flags, mode), path, flags);
+  return OpenedPath(Caller(), CallReal(real_open64, path, flags, mode), path, flags);
 }
 LEAKHUNT_HOOK int openat(int directory, const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
-  return OpenedPath(CallReal(real_openat, directory, path, flags, mode), path, flags);
+  return OpenedPath(Caller(), CallReal(real_openat, directory, path, flags, mode), path, flags);
 }
 LEAKHUNT_HOOK int openat64(int directory, const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
-  return OpenedPath(CallReal(real_openat64, directory, path, flags, mode), path, flags);
+  return OpenedPath(Caller(), CallReal(real_openat64, directory, path, flags, mode), path, flags);
 }
 
 // What fortified programs call. They abort when a mode is missing, so the real ones are called.
 LEAKHUNT_HOOK int __open_2(const char* path, int flags) {
-  return OpenedPath(CallReal(real_open_2, path, flags), path, flags);
+  return OpenedPath(Caller(), CallReal(real_open_2, path, flags), path, flags);
 }
 LEAKHUNT_HOOK int __open64_2(const char* path, int flags) {
-  return OpenedPath(CallReal(real_open64_2, path, flags), path, flags);
+  return OpenedPath(Caller(), CallReal(real_open64_2, path, flags), path, flags);
 }
 LEAKHUNT_HOOK int __openat_2(int directory, const char* path, int flags) {
-  return OpenedPath(CallReal(real_openat_2, directory, path, flags), path, flags);
+  return OpenedPath(Caller(), CallReal(real_openat_2, directory, path, flags), path, flags);
 }
 LEAKHUNT_HOOK int __openat64_2(int directory, const char* path, int flags) {
-  return OpenedPath(CallReal(real_openat64_2, directory, path, flags), path, flags);
+  return OpenedPath(Caller(), CallReal(real_openat64_2, directory, path, flags), path, flags);
 }
 
 LEAKHUNT_HOOK int creat(const char* path, mode_t mode) {
-  return OpenedPath(CallReal(real_creat, path, mode), path, O_CREAT);
+  return OpenedPath(Caller(), CallReal(real_creat, path, mode), path, O_CREAT);
 }
 LEAKHUNT_HOOK int creat64(const char* path, mode_t mode) {
-  return OpenedPath(CallReal(real_creat64, path, mode), path, O_CREAT);
+  return OpenedPath(Caller(), CallReal(real_creat64, path, mode), path, O_CREAT);
 }
 
 // glibc has it since 2.43; a program that finds ours in an older one gets the system call.
@@ -120,43 +123,43 @@ LEAKHUNT_HOOK int openat2(int directory, const char* path, void* how, size_t byt
                ? CallReal(real_openat2, directory, path, how, bytes)
                : static_cast<int>(CallReal(real_syscall, SYS_openat2, directory, reinterpret_cast<long>(path),
                                            reinterpret_cast<long>(how), static_cast<long>(bytes), 0, 0));
-  return OpenedPath(fd, path, 0);
+  return OpenedPath(Caller(), fd, path, 0);
 }
 
 LEAKHUNT_HOOK int open_by_handle_at(int mount, file_handle* handle, int flags) {
-  return Opened(CallReal(real_open_by_handle_at, mount, handle, flags), TypeOf(nullptr, flags));
+  return Opened(Caller(), CallReal(real_open_by_handle_at, mount, handle, flags), TypeOf(nullptr, flags));
 }
 LEAKHUNT_HOOK int open_tree(int directory, const char* path, unsigned flags) noexcept {
-  return Opened(CallReal(real_open_tree, directory, path, flags), HandleType::kDirectory, path);
+  return Opened(Caller(), CallReal(real_open_tree, directory, path, flags), HandleType::kDirectory, path);
 }
 LEAKHUNT_HOOK int fsopen(const char* type, unsigned flags) noexcept {
-  return Opened(CallReal(real_fsopen, type, flags), HandleType::kOther, type);
+  return Opened(Caller(), CallReal(real_fsopen, type, flags), HandleType::kOther, type);
 }
 LEAKHUNT_HOOK int fsmount(int context, unsigned flags, unsigned attributes) noexcept {
-  return Opened(CallReal(real_fsmount, context, flags, attributes), HandleType::kDirectory);
+  return Opened(Caller(), CallReal(real_fsmount, context, flags, attributes), HandleType::kDirectory);
 }
 LEAKHUNT_HOOK int fspick(int directory, const char* path, unsigned flags) noexcept {
-  return Opened(CallReal(real_fspick, directory, path, flags), HandleType::kOther, path);
+  return Opened(Caller(), CallReal(real_fspick, directory, path, flags), HandleType::kOther, path);
 }
 
 // The template holds the name made, when they return.
-LEAKHUNT_HOOK int mkstemp(char* path) { return Opened(CallReal(real_mkstemp, path), HandleType::kFile, path); }
-LEAKHUNT_HOOK int mkstemp64(char* path) { return Opened(CallReal(real_mkstemp64, path), HandleType::kFile, path); }
+LEAKHUNT_HOOK int mkstemp(char* path) { return Opened(Caller(), CallReal(real_mkstemp, path), HandleType::kFile, path); }
+LEAKHUNT_HOOK int mkstemp64(char* path) { return Opened(Caller(), CallReal(real_mkstemp64, path), HandleType::kFile, path); }
 LEAKHUNT_HOOK int mkostemp(char* path, int flags) {
-  return Opened(CallReal(real_mkostemp, path, flags), HandleType::kFile, path);
+  return Opened(Caller(), CallReal(real_mkostemp, path, flags), HandleType::kFile, path);
 }
 LEAKHUNT_HOOK int mkostemp64(char* path, int flags) {
-  return Opened(CallReal(real_mkostemp64, path, flags), HandleType::kFile, path);
+  return Opened(Caller(), CallReal(real_mkostemp64, path, flags), HandleType::kFile, path);
 }
 LEAKHUNT_HOOK int mkstemps(char* path, int suffix) {
-  return Opened(CallReal(real_mkstemps, path, suffix), HandleType::kFile, path);
+  return Opened(Caller(), CallReal(real_mkstemps, path, suffix), HandleType::kFile, path);
 }
 LEAKHUNT_HOOK int mkstemps64(char* path, int suffix) {
-  return Opened(CallReal(real_mkstemps64, path, suffix), HandleType::kFile, path);
+  return Opened(Caller(), CallReal(real_mkstemps64, path, suffix), HandleType::kFile, path);
 }
 LEAKHUNT_HOOK int mkostemps(char* path, int suffix, int flags) {
-  return Opened(CallReal(real_mkostemps, path, suffix, flags), HandleType::kFile, path);
+  return Opened(Caller(), CallReal(real_mkostemps, path, suffix, flags), HandleType::kFile, path);
 }
 LEAKHUNT_HOOK int mkostemps64(char* path, int suffix, int flags) {
-  return Opened(CallReal(real_mkostemps64, path, suffix, flags), HandleType::kFile, path);
+  return Opened(Caller(), CallReal(real_mkostemps64, path, suffix, flags), HandleType::kFile, path);
 }

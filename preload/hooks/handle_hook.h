@@ -10,6 +10,7 @@
 
 #include "preload/core/handles.h"
 #include "preload/hooks/hook.h"
+#include "preload/unwind/unwinder.h"
 
 namespace leakhunt::hooks {
 
@@ -25,15 +26,20 @@ template <typename Result, typename... Arguments>
   else if constexpr (!std::is_void_v<Result>) return static_cast<Result>(-1);
 }
 
-inline int Opened(int fd, HandleType type, const char* label = nullptr, uint8_t flags = 0) {
-  if (fd >= 0) core::HandleOpened(fd, {type, flags, label});
+// The code that called the hook this is made in, which must be the exported function itself.
+struct Caller : unwind::Registers {
+  [[gnu::always_inline]] Caller() { unwind::CaptureCaller(this); }
+};
+
+inline int Opened(const Caller& caller, int fd, HandleType type, const char* label = nullptr, uint8_t flags = 0) {
+  if (fd >= 0) core::HandleOpened(fd, {type, flags, label}, &caller);
   return fd;
 }
 
-inline int OpenedPair(int result, const int* pair, HandleType type, const char* label = nullptr) {
+inline int OpenedPair(const Caller& caller, int result, const int* pair, HandleType type) {
   if (result != 0) return result;
-  Opened(pair[0], type, label);
-  Opened(pair[1], type, label);
+  Opened(caller, pair[0], type);
+  Opened(caller, pair[1], type);
   return result;
 }
 

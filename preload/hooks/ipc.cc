@@ -11,6 +11,7 @@
 #include "preload/sys/syscall.h"
 
 using namespace leakhunt;
+using hooks::Caller;
 using hooks::CallReal;
 using hooks::HandleType;
 using hooks::Opened;
@@ -32,7 +33,7 @@ bool Mapped(uint64_t page) { return !sys::Failed(sys::Call(SYS_msync, static_cas
 }  // namespace
 
 LEAKHUNT_HOOK int shm_open(const char* name, int flags, mode_t mode) {
-  return Opened(CallReal(real_shm_open, name, flags, mode), HandleType::kFile, name);
+  return Opened(Caller(), CallReal(real_shm_open, name, flags, mode), HandleType::kFile, name);
 }
 
 LEAKHUNT_HOOK mqd_t mq_open(const char* name, int flags, ...) noexcept {
@@ -45,10 +46,10 @@ LEAKHUNT_HOOK mqd_t mq_open(const char* name, int flags, ...) noexcept {
     attributes = va_arg(arguments, mq_attr*);
     va_end(arguments);
   }
-  return Opened(CallReal(real_mq_open, name, flags, mode, attributes), HandleType::kFile, name);
+  return Opened(Caller(), CallReal(real_mq_open, name, flags, mode, attributes), HandleType::kFile, name);
 }
 LEAKHUNT_HOOK mqd_t __mq_open_2(const char* name, int flags) noexcept {
-  return Opened(CallReal(real_mq_open_2, name, flags), HandleType::kFile, name);
+  return Opened(Caller(), CallReal(real_mq_open_2, name, flags), HandleType::kFile, name);
 }
 
 // The same name gives the same mapping again; the last sem_close of it unmaps.

@@ -7,6 +7,7 @@
 #include "preload/hooks/socket_kind.h"
 
 using namespace leakhunt;
+using hooks::Caller;
 using hooks::CallReal;
 using hooks::HandleType;
 
@@ -19,18 +20,18 @@ __attribute__((constructor)) void Find() { hooks::FindAll(real_recvmsg, real_rec
 
 constexpr int kScmPidfd = 4;
 
-void ReceivedOne(int fd, bool pidfd) {
+void ReceivedOne(const Caller& caller, int fd, bool pidfd) {
   core::DescriptorKind kind;
   if (pidfd) kind.type = HandleType::kPidfd;
   else core::AskDescriptorKind(fd, &kind);
-  hooks::Opened(fd, kind.type, kind.link, protocol::kHandleReceived);
+  hooks::Opened(caller, fd, kind.type, kind.link, protocol::kHandleReceived);
 }
 
 }  // namespace
 
 namespace leakhunt::hooks {
 
-void Received(const msghdr* message) {
+void Received(const Caller& caller, const msghdr* message) {
   if (message->msg_control == nullptr || message->msg_controllen < sizeof(cmsghdr)) return;
   const auto* start = static_cast<const uint8_t*>(message->msg_control);
   const uint64_t end = message->msg_controllen;
@@ -42,7 +43,7 @@ void Received(const msghdr* message) {
     bool rights = part->cmsg_type == SCM_RIGHTS, pidfd = part->cmsg_type == kScmPidfd;
     if (part->cmsg_level == SOL_SOCKET && (rights || pidfd)) {
       const auto* fds = reinterpret_cast<const int*>(start + at + sizeof(cmsghdr));
-      for (uint64_t i = 0; i < (bytes - sizeof(cmsghdr)) / sizeof(int); ++i) ReceivedOne(fds[i], pidfd);
+      for (uint64_t i = 0; i < (bytes - sizeof(cmsghdr)) / sizeof(int); ++i) ReceivedOne(caller, fds[i], pidfd);
     }
     at += (bytes + 7) & ~uint64_t{7};
   }
@@ -52,12 +53,12 @@ void Received(const msghdr* message) {
 
 LEAKHUNT_HOOK ssize_t recvmsg(int fd, msghdr* message, int flags) {
   ssize_t bytes = CallReal(real_recvmsg, fd, message, flags);
-  if (bytes >= 0) hooks::Received(message);
+  if (bytes >= 0) hooks::Received(Caller(), message);
   return bytes;
 }
 
 LEAKHUNT_HOOK int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
   int received = CallReal(real_recvmmsg, fd, messages, count, flags, timeout);
-  for (int i = 0; i < received; ++i) hooks::Received(&messages[i].msg_hdr);
+  for (int i = 0; i < received; ++i) hooks::Received(Caller(), &messages[i].msg_hdr);
   return received;
 }

@@ -40,15 +40,15 @@ T* Pointer(long word) {
   return reinterpret_cast<T*>(word);
 }
 
-long OpenedBy(long number, const Arguments& x, HandleType type, const char* label = nullptr) {
+long OpenedBy(const hooks::Caller& caller, long number, const Arguments& x, HandleType type, const char* label = nullptr) {
   long fd = Call(number, x);
-  Opened(Fd(fd), type, label);
+  Opened(caller, Fd(fd), type, label);
   return fd;
 }
 
-long OpenedPath(long number, const Arguments& x, long path) {
+long OpenedPath(const hooks::Caller& caller, long number, const Arguments& x, long path) {
   long fd = Call(number, x);
-  if (fd >= 0) Opened(Fd(fd), HandleType::kFile, Pointer<const char>(path));
+  if (fd >= 0) Opened(caller, Fd(fd), HandleType::kFile, Pointer<const char>(path));
   return fd;
 }
 
@@ -58,11 +58,11 @@ long Close(const Arguments& x) {
   return Call(SYS_close, x);
 }
 
-long Duplicate(long number, const Arguments& x) {
+long Duplicate(const hooks::Caller& caller, long number, const Arguments& x) {
   if (hooks::KeepsOwn(Fd(x.a))) return -1;
   hooks::MakeWay way(number == SYS_dup || number == SYS_fcntl || x.a == x.b ? -1 : Fd(x.b));
   long fd = way.Settle(static_cast<int>(Call(number, x)));
-  if (fd >= 0 && fd != x.a) core::HandleDuplicated(Fd(x.a), Fd(fd));
+  if (fd >= 0 && fd != x.a) core::HandleDuplicated(Fd(x.a), Fd(fd), &caller);
   return fd;
 }
 
@@ -71,9 +71,9 @@ void NoteClone(uint64_t flags) {
   if ((flags & CLONE_VM) != 0 && (flags & CLONE_THREAD) == 0) core::ChildrenShareMemory();
 }
 
-long Pair(long number, const Arguments& x, long pair, HandleType type) {
+long Pair(const hooks::Caller& caller, long number, const Arguments& x, long pair, HandleType type) {
   long result = Call(number, x);
-  if (result == 0) hooks::OpenedPair(0, Pointer<const int>(pair), type);
+  if (result == 0) hooks::OpenedPair(caller, 0, Pointer<const int>(pair), type);
   return result;
 }
 
@@ -122,12 +122,12 @@ Opener OpenerOf(long number, const Arguments& x) {
   }
 }
 
-long Other(long number, const Arguments& x) {
+long Other(const hooks::Caller& caller, long number, const Arguments& x) {
   Opener opener = OpenerOf(number, x);
   if (!opener.known) return Call(number, x);
-  if (opener.label == kPathFirst) return OpenedPath(number, x, x.a);
-  if (opener.label == kPathSecond) return OpenedPath(number, x, x.b);
-  return OpenedBy(number, x, opener.type);
+  if (opener.label == kPathFirst) return OpenedPath(caller, number, x, x.a);
+  if (opener.label == kPathSecond) return OpenedPath(caller, number, x, x.b);
+  return OpenedBy(caller, number, x, opener.type);
 }
 
 }  // namespace
@@ -142,23 +142,23 @@ LEAKHUNT_HOOK long syscall(long number, ...) noexcept {
   switch (number) {
     case SYS_close: return Close(x);
     case SYS_close_range: return close_range(static_cast<unsigned>(x.a), static_cast<unsigned>(x.b), Fd(x.c));
-    case SYS_dup: return Duplicate(number, x);
+    case SYS_dup: return Duplicate(hooks::Caller(), number, x);
 #ifdef SYS_dup2
-    case SYS_dup2: return Duplicate(number, x);
-    case SYS_pipe: return Pair(number, x, x.a, HandleType::kPipe);
+    case SYS_dup2: return Duplicate(hooks::Caller(), number, x);
+    case SYS_pipe: return Pair(hooks::Caller(), number, x, x.a, HandleType::kPipe);
 #endif
-    case SYS_dup3: return Duplicate(number, x);
+    case SYS_dup3: return Duplicate(hooks::Caller(), number, x);
     case SYS_fcntl:
-      if (x.b == F_DUPFD || x.b == F_DUPFD_CLOEXEC) return Duplicate(number, x);
+      if (x.b == F_DUPFD || x.b == F_DUPFD_CLOEXEC) return Duplicate(hooks::Caller(), number, x);
       return hooks::KeepsOwn(Fd(x.a)) ? -1 : Call(number, x);
-    case SYS_pipe2: return Pair(number, x, x.a, HandleType::kPipe);
-    case SYS_socketpair: return Pair(number, x, x.d, hooks::SocketKind(Fd(x.a), Fd(x.b)));
+    case SYS_pipe2: return Pair(hooks::Caller(), number, x, x.a, HandleType::kPipe);
+    case SYS_socketpair: return Pair(hooks::Caller(), number, x, x.d, hooks::SocketKind(Fd(x.a), Fd(x.b)));
     case SYS_accept:
     case SYS_accept4:
-      return hooks::Accepted(Fd(x.a), Fd(Call(number, x)), Pointer<const sockaddr>(x.b), Pointer<const socklen_t>(x.c));
+      return hooks::Accepted(hooks::Caller(), Fd(x.a), Fd(Call(number, x)), Pointer<const sockaddr>(x.b), Pointer<const socklen_t>(x.c));
     case SYS_recvmsg: {
       long bytes = Call(number, x);
-      if (bytes >= 0) hooks::Received(Pointer<const msghdr>(x.b));
+      if (bytes >= 0) hooks::Received(hooks::Caller(), Pointer<const msghdr>(x.b));
       return bytes;
     }
     case SYS_mmap: {
@@ -173,6 +173,6 @@ LEAKHUNT_HOOK long syscall(long number, ...) noexcept {
     case SYS_munmap: return munmap(Pointer<void>(x.a), static_cast<size_t>(x.b));
     case SYS_clone: NoteClone(static_cast<uint64_t>(x.a)); return Call(number, x);
     case SYS_clone3: if (x.a != 0) NoteClone(*Pointer<const uint64_t>(x.a)); return Call(number, x);
-    default: return Other(number, x);
+    default: return Other(hooks::Caller(), number, x);
   }
 }

@@ -4,6 +4,7 @@
 #include "preload/hooks/handle_hook.h"
 
 using namespace leakhunt;
+using hooks::Caller;
 using hooks::CallReal;
 using hooks::HandleType;
 using hooks::Opened;
@@ -17,28 +18,28 @@ constinit hooks::Real<int(char**, int, const char*, const char*, const char*, in
 constinit hooks::Real<int(int*)> real_rresvport("rresvport");
 constinit hooks::Real<int(int*, sa_family_t)> real_rresvport_af("rresvport_af");
 
-int Connected(int fd, const int* second) {
-  if (fd >= 0 && second != nullptr) Opened(*second, HandleType::kTcp);
-  return Opened(fd, HandleType::kTcp);
+int Connected(const Caller& caller, int fd, const int* second) {
+  if (fd >= 0 && second != nullptr) Opened(caller, *second, HandleType::kTcp);
+  return Opened(caller, fd, HandleType::kTcp);
 }
 
 }  // namespace
 
 LEAKHUNT_HOOK int rcmd(char** host, unsigned short port, const char* local, const char* remote, const char* command, int* second) {
-  return Connected(CallReal(real_rcmd, host, port, local, remote, command, second), second);
+  return Connected(Caller(), CallReal(real_rcmd, host, port, local, remote, command, second), second);
 }
 LEAKHUNT_HOOK int rcmd_af(char** host, unsigned short port, const char* local, const char* remote, const char* command,
                           int* second, sa_family_t family) {
-  return Connected(CallReal(real_rcmd_af, host, port, local, remote, command, second, family), second);
+  return Connected(Caller(), CallReal(real_rcmd_af, host, port, local, remote, command, second, family), second);
 }
 LEAKHUNT_HOOK int rexec(char** host, int port, const char* user, const char* password, const char* command, int* second) {
-  return Connected(CallReal(real_rexec, host, port, user, password, command, second), second);
+  return Connected(Caller(), CallReal(real_rexec, host, port, user, password, command, second), second);
 }
 LEAKHUNT_HOOK int rexec_af(char** host, int port, const char* user, const char* password, const char* command, int* second,
                            sa_family_t family) {
-  return Connected(CallReal(real_rexec_af, host, port, user, password, command, second, family), second);
+  return Connected(Caller(), CallReal(real_rexec_af, host, port, user, password, command, second, family), second);
 }
-LEAKHUNT_HOOK int rresvport(int* port) { return Opened(CallReal(real_rresvport, port), HandleType::kTcp); }
+LEAKHUNT_HOOK int rresvport(int* port) { return Opened(Caller(), CallReal(real_rresvport, port), HandleType::kTcp); }
 LEAKHUNT_HOOK int rresvport_af(int* port, sa_family_t family) {
-  return Opened(CallReal(real_rresvport_af, port, family), HandleType::kTcp);
+  return Opened(Caller(), CallReal(real_rresvport_af, port, family), HandleType::kTcp);
 }

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include "preload/hooks/handle_hook.h"
 #include "preload/protocol/layout.h"
 
 namespace leakhunt::hooks {
@@ -10,9 +11,9 @@ namespace leakhunt::hooks {
 protocol::HandleType SocketKind(int domain, int type);
 
 // After accept: records `fd` (ignored when negative) with the listener's type and the peer, when it was asked for.
-int Accepted(int listener, int fd, const sockaddr* peer, const socklen_t* bytes);
+int Accepted(const Caller& caller, int listener, int fd, const sockaddr* peer, const socklen_t* bytes);
 
 // After recvmsg: records what arrived in `message`'s control data.
-void Received(const msghdr* message);
+void Received(const Caller& caller, const msghdr* message);
 
 }  // namespace leakhunt::hooks

@@ -9,6 +9,7 @@
 
 using namespace leakhunt;
 using hooks::AddressText;
+using hooks::Caller;
 using hooks::CallReal;
 using hooks::HandleType;
 
@@ -59,29 +60,29 @@ HandleType SocketKind(int domain, int type) {
   return (type & kTypeMask) == SOCK_DGRAM ? HandleType::kUdp : HandleType::kSocket;
 }
 
-int Accepted(int listener, int fd, const sockaddr* peer, const socklen_t* bytes) {
+int Accepted(const Caller& caller, int listener, int fd, const sockaddr* peer, const socklen_t* bytes) {
   if (fd < 0) return fd;
   HandleType type = core::TrackedType(listener);
   if (type == HandleType::kOther) type = HandleType::kSocket;
   AddressText text, address;
   if (bytes != nullptr) AddAddress(peer, *bytes, &address);
   if (address.Size() != 0) text.Add(Prefix(type)).Add("<- ").Add(address.Get());
-  return Opened(fd, type, text.Size() != 0 ? text.Get() : nullptr, protocol::kHandleAccepted);
+  return Opened(caller, fd, type, text.Size() != 0 ? text.Get() : nullptr, protocol::kHandleAccepted);
 }
 
 }  // namespace leakhunt::hooks
 
 LEAKHUNT_HOOK int socket(int domain, int type, int protocol) noexcept {
-  return hooks::Opened(CallReal(real_socket, domain, type, protocol), hooks::SocketKind(domain, type));
+  return hooks::Opened(Caller(), CallReal(real_socket, domain, type, protocol), hooks::SocketKind(domain, type));
 }
 LEAKHUNT_HOOK int socketpair(int domain, int type, int protocol, int* pair) noexcept {
-  return hooks::OpenedPair(CallReal(real_socketpair, domain, type, protocol, pair), pair, hooks::SocketKind(domain, type));
+  return hooks::OpenedPair(Caller(), CallReal(real_socketpair, domain, type, protocol, pair), pair, hooks::SocketKind(domain, type));
 }
 LEAKHUNT_HOOK int accept(int listener, sockaddr* peer, socklen_t* bytes) {
-  return hooks::Accepted(listener, CallReal(real_accept, listener, peer, bytes), peer, bytes);
+  return hooks::Accepted(Caller(), listener, CallReal(real_accept, listener, peer, bytes), peer, bytes);
 }
 LEAKHUNT_HOOK int accept4(int listener, sockaddr* peer, socklen_t* bytes, int flags) {
-  return hooks::Accepted(listener, CallReal(real_accept4, listener, peer, bytes, flags), peer, bytes);
+  return hooks::Accepted(Caller(), listener, CallReal(real_accept4, listener, peer, bytes, flags), peer, bytes);
 }
 
 LEAKHUNT_HOOK int bind(int fd, const sockaddr* address, socklen_t bytes) noexcept {
@@ -100,17 +101,17 @@ LEAKHUNT_HOOK int listen(int fd, int backlog) noexcept {
   return result;
 }
 
-LEAKHUNT_HOOK int pipe(int* ends) noexcept { return hooks::OpenedPair(CallReal(real_pipe, ends), ends, HandleType::kPipe); }
-LEAKHUNT_HOOK int __pipe(int* ends) { return hooks::OpenedPair(CallReal(real_pipe, ends), ends, HandleType::kPipe); }
+LEAKHUNT_HOOK int pipe(int* ends) noexcept { return hooks::OpenedPair(Caller(), CallReal(real_pipe, ends), ends, HandleType::kPipe); }
+LEAKHUNT_HOOK int __pipe(int* ends) { return hooks::OpenedPair(Caller(), CallReal(real_pipe, ends), ends, HandleType::kPipe); }
 LEAKHUNT_HOOK int pipe2(int* ends, int flags) noexcept {
-  return hooks::OpenedPair(CallReal(real_pipe2, ends, flags), ends, HandleType::kPipe);
+  return hooks::OpenedPair(Caller(), CallReal(real_pipe2, ends, flags), ends, HandleType::kPipe);
 }
 
 LEAKHUNT_HOOK int getsockopt(int fd, int level, int option, void* value, socklen_t* bytes) noexcept {
   constexpr int kPeerPidfd = 77;  // SO_PEERPIDFD, Linux 6.5
   int result = CallReal(real_getsockopt, fd, level, option, value, bytes);
   if (result == 0 && level == SOL_SOCKET && option == kPeerPidfd && *bytes >= sizeof(int)) {
-    hooks::Opened(*static_cast<const int*>(value), HandleType::kPidfd);
+    hooks::Opened(Caller(), *static_cast<const int*>(value), HandleType::kPidfd);
   }
   return result;
 }

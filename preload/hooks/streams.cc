@@ -6,6 +6,7 @@
 #include "preload/hooks/handle_hook.h"
 
 using namespace leakhunt;
+using hooks::Caller;
 using hooks::CallReal;
 using hooks::HandleType;
 
@@ -34,8 +35,8 @@ int DescriptorOf(FILE* stream) {
   return fd;
 }
 
-FILE* OpenedStream(FILE* stream, HandleType type, const char* label) {
-  if (stream != nullptr) hooks::Opened(DescriptorOf(stream), type, label, protocol::kHandleStream);
+FILE* OpenedStream(const Caller& caller, FILE* stream, HandleType type, const char* label) {
+  if (stream != nullptr) hooks::Opened(caller, DescriptorOf(stream), type, label, protocol::kHandleStream);
   return stream;
 }
 
@@ -47,11 +48,12 @@ int CloseStream(hooks::Real<int(FILE*)>& real, FILE* stream) {
 }
 
 // A freopen that fails has closed the old descriptor all the same.
-FILE* Reopen(hooks::Real<FILE*(const char*, const char*, FILE*)>& real, const char* path, const char* mode, FILE* stream) {
+FILE* Reopen(const Caller& caller, hooks::Real<FILE*(const char*, const char*, FILE*)>& real, const char* path,
+             const char* mode, FILE* stream) {
   core::DescriptorEntry before = core::HandleTaken(DescriptorOf(stream));
   FILE* reopened = CallReal(real, path, mode, stream);
   core::HandleGone(before);
-  return OpenedStream(reopened, HandleType::kFile, path);
+  return OpenedStream(caller, reopened, HandleType::kFile, path);
 }
 
 FILE* StreamOver(int fd, FILE* stream) {
@@ -62,35 +64,35 @@ FILE* StreamOver(int fd, FILE* stream) {
 }  // namespace
 
 LEAKHUNT_HOOK FILE* fopen(const char* path, const char* mode) {
-  return OpenedStream(CallReal(real_fopen, path, mode), HandleType::kFile, path);
+  return OpenedStream(Caller(), CallReal(real_fopen, path, mode), HandleType::kFile, path);
 }
 LEAKHUNT_HOOK FILE* fopen64(const char* path, const char* mode) {
-  return OpenedStream(CallReal(real_fopen64, path, mode), HandleType::kFile, path);
+  return OpenedStream(Caller(), CallReal(real_fopen64, path, mode), HandleType::kFile, path);
 }
 LEAKHUNT_HOOK FILE* _IO_fopen(const char* path, const char* mode) {
-  return OpenedStream(CallReal(real_fopen, path, mode), HandleType::kFile, path);
+  return OpenedStream(Caller(), CallReal(real_fopen, path, mode), HandleType::kFile, path);
 }
 LEAKHUNT_HOOK FILE* freopen(const char* path, const char* mode, FILE* stream) {
-  return Reopen(real_freopen, path, mode, stream);
+  return Reopen(Caller(), real_freopen, path, mode, stream);
 }
 LEAKHUNT_HOOK FILE* freopen64(const char* path, const char* mode, FILE* stream) {
-  return Reopen(real_freopen64, path, mode, stream);
+  return Reopen(Caller(), real_freopen64, path, mode, stream);
 }
 LEAKHUNT_HOOK FILE* fdopen(int fd, const char* mode) noexcept { return StreamOver(fd, CallReal(real_fdopen, fd, mode)); }
 LEAKHUNT_HOOK FILE* _IO_fdopen(int fd, const char* mode) { return StreamOver(fd, CallReal(real_fdopen, fd, mode)); }
-LEAKHUNT_HOOK FILE* tmpfile() { return OpenedStream(CallReal(real_tmpfile), HandleType::kFile, "temporary file"); }
-LEAKHUNT_HOOK FILE* tmpfile64() { return OpenedStream(CallReal(real_tmpfile64), HandleType::kFile, "temporary file"); }
+LEAKHUNT_HOOK FILE* tmpfile() { return OpenedStream(Caller(), CallReal(real_tmpfile), HandleType::kFile, "temporary file"); }
+LEAKHUNT_HOOK FILE* tmpfile64() { return OpenedStream(Caller(), CallReal(real_tmpfile64), HandleType::kFile, "temporary file"); }
 LEAKHUNT_HOOK FILE* popen(const char* command, const char* mode) {
-  return OpenedStream(CallReal(real_popen, command, mode), HandleType::kPipe, command);
+  return OpenedStream(Caller(), CallReal(real_popen, command, mode), HandleType::kPipe, command);
 }
 LEAKHUNT_HOOK FILE* _IO_popen(const char* command, const char* mode) {
-  return OpenedStream(CallReal(real_popen, command, mode), HandleType::kPipe, command);
+  return OpenedStream(Caller(), CallReal(real_popen, command, mode), HandleType::kPipe, command);
 }
 LEAKHUNT_HOOK FILE* setmntent(const char* path, const char* mode) noexcept {
-  return OpenedStream(CallReal(real_setmntent, path, mode), HandleType::kFile, path);
+  return OpenedStream(Caller(), CallReal(real_setmntent, path, mode), HandleType::kFile, path);
 }
 LEAKHUNT_HOOK FILE* __setmntent(const char* path, const char* mode) {
-  return OpenedStream(CallReal(real_setmntent, path, mode), HandleType::kFile, path);
+  return OpenedStream(Caller(), CallReal(real_setmntent, path, mode), HandleType::kFile, path);
 }
 
 LEAKHUNT_HOOK int fclose(FILE* stream) { return CloseStream(real_fclose, stream); }

@@ -10,6 +10,7 @@
 #include "preload/hooks/handle_hook.h"
 
 using namespace leakhunt;
+using hooks::Caller;
 using hooks::CallReal;
 using hooks::HandleType;
 using hooks::Opened;
@@ -26,28 +27,28 @@ constinit hooks::Real<int(int, unsigned long, long)> real_ioctl("ioctl");
 
 constexpr const char* kMaster = "/dev/ptmx";
 
-void OpenedStandard(HandleType type, const char* label) {
-  for (int fd = 0; fd < 3; ++fd) Opened(fd, type, label);
+void OpenedStandard(const Caller& caller, HandleType type, const char* label) {
+  for (int fd = 0; fd < 3; ++fd) Opened(caller, fd, type, label);
 }
 
 }  // namespace
 
-LEAKHUNT_HOOK int posix_openpt(int flags) { return Opened(CallReal(real_posix_openpt, flags), HandleType::kPty, kMaster); }
-LEAKHUNT_HOOK int getpt() { return Opened(CallReal(real_getpt), HandleType::kPty, kMaster); }
+LEAKHUNT_HOOK int posix_openpt(int flags) { return Opened(Caller(), CallReal(real_posix_openpt, flags), HandleType::kPty, kMaster); }
+LEAKHUNT_HOOK int getpt() { return Opened(Caller(), CallReal(real_getpt), HandleType::kPty, kMaster); }
 
 LEAKHUNT_HOOK int openpty(int* master, int* slave, char* name, const termios* settings, const winsize* size) noexcept {
   int result = CallReal(real_openpty, master, slave, name, settings, size);
   if (result == 0) {
-    Opened(*master, HandleType::kPty, kMaster);
-    Opened(*slave, HandleType::kPty);
+    Opened(Caller(), *master, HandleType::kPty, kMaster);
+    Opened(Caller(), *slave, HandleType::kPty);
   }
   return result;
 }
 
 LEAKHUNT_HOOK int forkpty(int* master, char* name, const termios* settings, const winsize* size) noexcept {
   int child = CallReal(real_forkpty, master, name, settings, size);
-  if (child > 0) Opened(*master, HandleType::kPty, kMaster);
-  if (child == 0) OpenedStandard(HandleType::kPty, nullptr);
+  if (child > 0) Opened(Caller(), *master, HandleType::kPty, kMaster);
+  if (child == 0) OpenedStandard(Caller(), HandleType::kPty, nullptr);
   return child;
 }
 
@@ -59,13 +60,13 @@ LEAKHUNT_HOOK int login_tty(int fd) noexcept {
     return result;
   }
   core::HandleGone(before);
-  OpenedStandard(HandleType::kPty, nullptr);
+  OpenedStandard(Caller(), HandleType::kPty, nullptr);
   return result;
 }
 
 LEAKHUNT_HOOK int daemon(int keep_directory, int keep_standard) noexcept {
   int result = CallReal(real_daemon, keep_directory, keep_standard);
-  if (result == 0 && keep_standard == 0) OpenedStandard(HandleType::kDevice, "/dev/null");
+  if (result == 0 && keep_standard == 0) OpenedStandard(Caller(), HandleType::kDevice, "/dev/null");
   return result;
 }
 
@@ -75,6 +76,6 @@ LEAKHUNT_HOOK int ioctl(int fd, unsigned long request, ...) noexcept {
   long argument = va_arg(arguments, long);
   va_end(arguments);
   int result = CallReal(real_ioctl, fd, request, argument);
-  if (request == TIOCGPTPEER) Opened(result, HandleType::kPty);
+  if (request == TIOCGPTPEER) Opened(Caller(), result, HandleType::kPty);
   return result;
 }

@@ -99,10 +99,4 @@ Area Pages::Allocate(protocol::AreaKind kind, uint32_t pages, uint32_t owner) {
 
 uint64_t Pages::FileBytes() const { return uint64_t{sys::LoadAcquire(&extents_)} * kExtentBytes; }
 
-uint8_t* Pages::At(uint64_t file_offset) const {
-  uint64_t extent = file_offset / kExtentBytes;
-  if (extent >= sys::LoadAcquire(&extents_)) return nullptr;
-  return base_[extent] + file_offset % kExtentBytes;
-}
-
 }  // namespace leakhunt::transport

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "preload/protocol/layout.h"
+#include "preload/sys/atomic.h"
 #include "preload/sys/spinlock.h"
 
 namespace leakhunt::transport {
@@ -34,7 +35,11 @@ class Pages {
   uint64_t FileBytes() const;
 
   // Address of a file offset inside a mapped extent; null when outside.
-  uint8_t* At(uint64_t file_offset) const;
+  uint8_t* At(uint64_t file_offset) const {
+    uint64_t extent = file_offset / protocol::kExtentBytes;
+    if (extent >= sys::LoadAcquire(&extents_)) return nullptr;  // partner: AddExtent
+    return base_[extent] + file_offset % protocol::kExtentBytes;
+  }
 
  private:
   bool AddExtent();
