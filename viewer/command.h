@@ -41,6 +41,8 @@ extern const Command kTrendCommand;
 extern const Command kFindingsCommand;
 extern const Command kExportCommand;
 extern const Command kFlameGraphCommand;
+extern const Command kSymbolizeCommand;
+extern const Command kBundleCommand;
 
 // In the order of --help.
 std::span<const Command* const> Commands();

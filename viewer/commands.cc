@@ -6,7 +6,7 @@ namespace {
 
 const Command* const kCommands[] = {
     &kTopSitesCommand, &kHandlesCommand, &kDiffCommand, &kVitalsCommand, &kProcessesCommand, &kDoctorCommand,
-    &kExportCommand, &kFlameGraphCommand,
+    &kExportCommand, &kFlameGraphCommand, &kSymbolizeCommand, &kBundleCommand,
     &kTrendCommand, &kFindingsCommand,
 };
 

@@ -1,7 +1,4 @@
 // pprof's profile.proto (github.com/google/pprof/proto): what its readers insist on is said where it is done.
-#include <zlib.h>
-
-#include <algorithm>
 #include <map>
 #include <ostream>
 #include <protozero/pbf_builder.hpp>
@@ -9,6 +6,7 @@
 #include <unordered_map>
 
 #include "viewer/export/export.h"
+#include "viewer/export/gzip.h"
 
 namespace leakhunt::viewer {
 namespace {
@@ -169,31 +167,12 @@ std::string Writer::Write() {
   return std::move(bytes_);
 }
 
-// gzip without a time or name, so that equal profiles are equal files.
-void WriteGzip(const std::string& bytes, std::ostream& out) {
-  constexpr size_t kPart = 1u << 20;  // zlib counts in 32 bits
-  z_stream stream{};
-  if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return;
-  std::string packed(kPart, '\0');
-  size_t done = 0;
-  int status = Z_OK;
-  while (status == Z_OK) {
-    const size_t part = std::min(bytes.size() - done, kPart);
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data() + done));
-    stream.avail_in = static_cast<uInt>(part);
-    stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-    stream.avail_out = kPart;
-    status = deflate(&stream, done + part == bytes.size() ? Z_FINISH : Z_NO_FLUSH);
-    done += part - stream.avail_in;
-    out.write(packed.data(), static_cast<std::streamsize>(kPart - stream.avail_out));
-  }
-  deflateEnd(&stream);
-}
-
 }  // namespace
 
 void ExportPprof(const Profile& profile, std::ostream& out) {
-  WriteGzip(Writer(profile).Write(), out);
+  GzipWriter gzip(out);
+  gzip.Write(Writer(profile).Write());
+  gzip.Finish();
 }
 
 }  // namespace leakhunt::viewer

@@ -74,7 +74,7 @@ TEST(FlameGraph, BigProfilesLoseOnlyWhatCannotBeSeen) {
   Profile profile = SampleProfile();
   profile.samples.clear();
   for (uint32_t i = 0; i < 320'000; ++i) {
-    profile.frames.push_back({"f" + std::to_string(i), "", 0, 0, 0, i, false});
+    profile.frames.push_back({'f' + std::to_string(i), "", 0, 0, 0, i, false});
     profile.samples.push_back({{static_cast<uint32_t>(profile.frames.size() - 1), 3}, {1, 1, 1, i == 0 ? 1'000'000 : 1}, {}});
   }
   const json data = Data(Page(profile));
