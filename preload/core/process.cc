@@ -11,6 +11,7 @@
 #include "preload/core/inherited.h"
 #include "preload/core/mappings.h"
 #include "preload/core/process_identity.h"
+#include "preload/core/scopes.h"
 #include "preload/core/stacks.h"
 #include "preload/core/thread_state.h"
 #include "preload/core/tracker.h"
@@ -97,6 +98,7 @@ bool BeginProcess(uint32_t flags) {
   g_process.pages = pages;
   transport::SetOwnMemfd(pages->Descriptor());
   ForgetThreadStates();
+  ForgetScopes();
   if (!InitializeStacks()) return false;
   FillHeader(flags);
   return true;
@@ -225,10 +227,6 @@ bool Enter() {
   local.busy = 1;
   asm volatile("" ::: "memory");  // a signal handler of this thread sees busy before anything below
   if (__builtin_expect(!ProcessIsAlive(), 0) && !BeginChild()) {
-    local.busy = 0;
-    return false;
-  }
-  if (local.paused != 0) {
     local.busy = 0;
     return false;
   }

@@ -201,7 +201,7 @@ void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Register
       return;
     }
     uint16_t code = state->sampler.IntervalCode();
-    if (state->sampler.Decide(size_bytes, &t_local.countdown)) {
+    if (state->sampler.Decide(size_bytes, &t_local.countdown) && t_local.paused == 0) {
       Record(state, address, size_bytes, code, caller);
     } else {
       LiveTable::Entry stale = g_process.live.Claim(address);
@@ -223,7 +223,7 @@ void BlockFreedSlow(uint64_t address) {
       })) {
     return;
   }
-  // Inside leakhunt (a signal handler frees), or paused: state still has to be true, the tally can wait for nobody.
+  // Inside leakhunt (a signal handler frees): state still has to be true, the tally can wait for nobody.
   LiveTable::Entry entry = g_process.live.Claim(address);
   if (!entry) return;
   if (entry.payload->generation == Generation() && ProcessIsAlive()) {
@@ -317,7 +317,8 @@ void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address
   if (outcome == ResizeOutcome::kFailed) return PutBack(old_entry, resize.old_address);
   bool visited = Visit(0, [&](ThreadState* state) {
     uint16_t code = state->sampler.IntervalCode();
-    bool take = outcome == ResizeOutcome::kMoved && sampled && state->sampler.Decide(size_bytes, &t_local.countdown);
+    bool take = outcome == ResizeOutcome::kMoved && sampled && t_local.paused == 0 &&
+                state->sampler.Decide(size_bytes, &t_local.countdown);
     if (take) Resized(state, old_entry, resize.old_address, address, size_bytes, code, caller);
     else Retire(state, old_entry, resize.old_address);
     AdoptInterval(state);
