@@ -102,7 +102,7 @@ class PageBuilder {
     record.epoch = epoch;
     const uint64_t offset = Append(protocol::AreaKind::kStacks, sizeof(record) + words.size() * sizeof(uint64_t));
     Put(offset, record);
-    std::memcpy(bytes_.data() + offset + sizeof(record), words.data(), words.size() * sizeof(uint64_t));
+    for (size_t i = 0; i < words.size(); ++i) Put(offset + sizeof(record) + i * sizeof(uint64_t), words[i]);
     return protocol::StackReference(offset);
   }
 
