@@ -57,9 +57,13 @@ class Stepper {
     if ((fp & 7) || fp < from_.sp() || !Load(fp, &next) || !Load(fp + 8, &back)) return Step::kNoRule;
     if (back >= from_.limits.low && back < from_.limits.high) return Step::kNoRule;
     if (back >= kPcLimit || (back < kLowestPc && next != 0)) return Step::kNoRule;
-    // Code that was compiled without a frame pointer may have anything in rbp: its caller has to be known code.
+    // Code of a module may have been compiled without a frame pointer and have anything in rbp: the caller has to be
+    // known code, or (a JIT's, calling its runtime) have a frame of its own.
     UnwindSections sections;
-    if (in_module && back >= kLowestPc && FindModule(back - 1, &sections) != ModuleLookup::kFound) return Step::kNoRule;
+    bool framed = (next & 7) == 0 && next > fp && next < from_.limits.high;
+    if (in_module && back >= kLowestPc && !framed && FindModule(back - 1, &sections) != ModuleLookup::kFound) {
+      return Step::kNoRule;
+    }
     to_.state.known &= X86_64::kCalleeSaved;
     to_.state.Set(kFp, next);
     to_.state.Set(kSp, fp + 16);

@@ -50,14 +50,28 @@ const char* PathOf(const char* name) {
   return IsVdsoName(name) ? "[vdso]" : name;
 }
 
-// Program headers through the ELF header where the object's first page is mapped.
-void ReadHeaders(LoadedObject* object) {
-  const auto* elf = reinterpret_cast<const ElfW(Ehdr)*>(object->start);
-  if (__builtin_memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_phentsize != sizeof(ElfW(Phdr))) return;
-  if (elf->e_phoff + elf->e_phnum * sizeof(ElfW(Phdr)) > 4096) return;
-  if (elf->e_entry != 0) object->entry = object->bias + elf->e_entry;
-  object->headers = reinterpret_cast<const ElfW(Phdr)*>(object->start + elf->e_phoff);
+// Program headers through the ELF header at `base`, where the object's first page is mapped.
+bool ReadHeaders(uint64_t base, LoadedObject* object) {
+  const auto* elf = reinterpret_cast<const ElfW(Ehdr)*>(base);
+  if (__builtin_memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_phentsize != sizeof(ElfW(Phdr))) return false;
+  if (elf->e_phoff + elf->e_phnum * sizeof(ElfW(Phdr)) > 4096) return false;
+  object->headers = reinterpret_cast<const ElfW(Phdr)*>(base + elf->e_phoff);
   object->header_count = elf->e_phnum;
+  return true;
+}
+
+// Sets start and end to the span of the loaded segments.
+void MeasureSpan(LoadedObject* object) {
+  object->start = ~uint64_t{0};
+  object->end = 0;
+  for (uint32_t i = 0; i < object->header_count; ++i) {
+    const ElfW(Phdr)& header = object->headers[i];
+    if (header.p_type != PT_LOAD) continue;
+    uint64_t start = (object->bias + header.p_vaddr) & ~uint64_t{4095};
+    uint64_t end = (object->bias + header.p_vaddr + header.p_memsz + 4095) & ~uint64_t{4095};
+    if (start < object->start) object->start = start;
+    if (end > object->end) object->end = end;
+  }
 }
 
 LoadedObject FromLoader(const dl_phdr_info& info) {
@@ -65,15 +79,8 @@ LoadedObject FromLoader(const dl_phdr_info& info) {
   object.bias = info.dlpi_addr;
   object.headers = info.dlpi_phdr;
   object.header_count = info.dlpi_phnum;
-  object.start = ~uint64_t{0};
-  for (uint32_t i = 0; i < object.header_count; ++i) {
-    const ElfW(Phdr)& header = object.headers[i];
-    if (header.p_type != PT_LOAD) continue;
-    uint64_t start = (object.bias + header.p_vaddr) & ~uint64_t{4095};
-    uint64_t end = (object.bias + header.p_vaddr + header.p_memsz + 4095) & ~uint64_t{4095};
-    if (start < object.start) object.start = start;
-    if (end > object.end) object.end = end;
-  }
+  MeasureSpan(&object);
+  object.probe = object.start;
   object.path = PathOf(info.dlpi_name);
   object.identity = reinterpret_cast<uint64_t>(info.dlpi_phdr);
   return object;
@@ -99,16 +106,36 @@ int Remember(dl_phdr_info* info, size_t, void* is_first) {
   return 0;
 }
 
+// The object's headers, once the loader has said where the pc's part of it lies. An object with gaps between its
+// segments is known to the loader segment by segment, so `found.start` need not be its first page.
+bool FindHeaders(const FoundObject& found, LoadedObject* object) {
+  if (found.map->l_name == nullptr || found.map->l_name[0] == 0) {  // the main program
+    object->headers = reinterpret_cast<const ElfW(Phdr)*>(getauxval(AT_PHDR));
+    object->header_count = static_cast<uint32_t>(getauxval(AT_PHNUM));
+    object->entry = getauxval(AT_ENTRY);
+    return object->headers != nullptr;
+  }
+  if (ReadHeaders(reinterpret_cast<uint64_t>(found.start), object)) return true;
+  FoundObject first;
+  return g_find_object(reinterpret_cast<void*>(found.map->l_addr), &first) == 0 && first.map == found.map &&
+         ReadHeaders(found.map->l_addr, object);
+}
+
 bool AskLoader(uint64_t pc, LoadedObject* object) {
   FoundObject found;
   if (g_find_object(reinterpret_cast<void*>(pc), &found) != 0) return false;
-  object->start = reinterpret_cast<uint64_t>(found.start);
+  object->probe = object->start = reinterpret_cast<uint64_t>(found.start);
   object->end = reinterpret_cast<uint64_t>(found.end);
   object->bias = found.map->l_addr;
   object->eh_frame_header = reinterpret_cast<uint64_t>(found.eh_frame);
   object->identity = reinterpret_cast<uint64_t>(found.map) ^ object->eh_frame_header << 1;
   object->path = PathOf(found.map->l_name);
-  ReadHeaders(object);
+  if (!FindHeaders(found, object)) return true;
+  MeasureSpan(object);
+  if (pc >= object->start && pc < object->end) return true;
+  object->headers = nullptr;  // another object's headers: keep what the loader said
+  object->start = object->probe;
+  object->end = reinterpret_cast<uint64_t>(found.end);
   return true;
 }
 
@@ -122,8 +149,7 @@ bool AskKernel(uint64_t pc, LoadedObject* object) {
     LoadedObject candidate;
     candidate.start = first.start;
     candidate.end = at.end;
-    ReadHeaders(&candidate);
-    if (candidate.headers == nullptr) continue;
+    if (!ReadHeaders(candidate.start, &candidate)) continue;
     dl_phdr_info info{};
     info.dlpi_phdr = candidate.headers;
     info.dlpi_phnum = static_cast<ElfW(Half)>(candidate.header_count);
@@ -165,13 +191,13 @@ bool FindLoadedObject(uint64_t pc, LoadedObject* object) {
   return AskKernel(pc, object);
 }
 
-bool StillLoaded(uint64_t start, uint64_t identity) {
+bool StillLoaded(uint64_t probe, uint64_t identity) {
   LoadedObject object;
-  if (Covers(g_vdso, start)) return true;
+  if (Covers(g_vdso, probe)) return true;
   for (uint32_t i = 0; i < g_initial_count; ++i) {
-    if (g_initial[i].start == start) return true;  // loaded with the program: never unloaded (musl unloads nothing)
+    if (g_initial[i].probe == probe) return true;  // loaded with the program: never unloaded (musl unloads nothing)
   }
-  return FindLoadedObject(start, &object) && object.identity == identity;
+  return FindLoadedObject(probe, &object) && object.identity == identity;
 }
 
 bool LoaderAnswersLockFree() { return g_find_object != nullptr; }

@@ -16,6 +16,7 @@ struct LoadedObject {
   const ElfW(Phdr) * headers = nullptr;  // null = not found in memory; `eh_frame_header` may still be known
   uint32_t header_count = 0;
   uint64_t eh_frame_header = 0;          // hint; 0 = look in `headers`
+  uint64_t probe = 0;                    // an address inside that the loader knows
   uint64_t entry = 0;                    // address the program starts at; 0 = not known
   uint64_t identity = 0;                 // differs between two objects that follow each other at one address
   const char* path = nullptr;            // valid until unloaded; never null when found
@@ -27,8 +28,8 @@ void InitializeLoadedObjects();
 // False: `pc` is in no object (code of a JIT, for one).
 [[nodiscard]] bool FindLoadedObject(uint64_t pc, LoadedObject* object);
 
-// Is the object that once started at `start` with this identity still there?
-[[nodiscard]] bool StillLoaded(uint64_t start, uint64_t identity);
+// Is the object that once held `probe` and had this identity still there?
+[[nodiscard]] bool StillLoaded(uint64_t probe, uint64_t identity);
 
 // True when this libc answers without a lock and always up to date.
 bool LoaderAnswersLockFree();

@@ -24,7 +24,7 @@ constexpr uint64_t kStartMask = ~uint64_t{0xFFF};
 struct Module {
   UnwindSections sections;
   ModuleInfo info;
-  uint64_t identity;
+  uint64_t identity, probe;
 };
 
 // Claims apart from bodies: a search touches eight of them a cache line. A claim is start | turn | state; it is
@@ -62,6 +62,7 @@ void AddSegment(const LoadedObject& object, const ElfW(Phdr) & header, UnwindSec
 void Fill(const LoadedObject& object, Module* module) {
   *module = Module{};
   module->identity = object.identity;
+  module->probe = object.probe;
   module->info.start = object.start;
   module->info.end = object.end;
   module->info.bias = object.bias;
@@ -195,7 +196,7 @@ void AfterUnload() {
   for (uint32_t handle = 0; handle < kMaxModules; ++handle) {
     uint64_t claim = sys::LoadAcquire(&g_claims[handle]);
     if (claim == kUnused) break;
-    if ((claim & kStateMask) != kReady || StillLoaded(claim & kStartMask, g_modules[handle].identity)) continue;
+    if ((claim & kStateMask) != kReady || StillLoaded(g_modules[handle].probe, g_modules[handle].identity)) continue;
     Retire(handle, claim);
     any = true;
   }

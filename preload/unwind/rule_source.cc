@@ -13,6 +13,7 @@ constexpr uint32_t kMaxStoredRows = 4096;  // 0.7 MB: programs need dozens; beyo
 constexpr uint64_t kStartBytes = 64;     // of _start, which has no CFI in some libcs
 
 constinit uint32_t g_stored_rows = 0;
+constinit uint64_t g_decoded_rows = 0;
 
 using ProgramRow = Row<X86_64>;
 
@@ -68,6 +69,7 @@ uint64_t RuleFor(const RuleTable& table, uint64_t lookup, ProgramRow* scratch) {
   }
   UnwindSections sections;
   if (FindModule(lookup, &sections) != ModuleLookup::kFound) return 0;
+  sys::AddRelaxed(&g_decoded_rows, uint64_t{1});
   uint64_t rule = Decode(sections, lookup, scratch);
   if (rule == 0) {
     const ProgramRow* stored = Store(*scratch);
@@ -77,5 +79,7 @@ uint64_t RuleFor(const RuleTable& table, uint64_t lookup, ProgramRow* scratch) {
   if (table.lines != nullptr) InsertRule(table, lookup, rule);
   return rule;
 }
+
+uint64_t DecodedRows() { return sys::LoadRelaxed(&g_decoded_rows); }
 
 }  // namespace leakhunt::unwind

@@ -12,4 +12,7 @@ namespace leakhunt::unwind {
 // a row that could not be stored; the rule may point to it.
 uint64_t RuleFor(const RuleTable& table, uint64_t lookup, Row<X86_64>* scratch);
 
+// How many rules were decoded so far.
+uint64_t DecodedRows();
+
 }  // namespace leakhunt::unwind

@@ -124,6 +124,7 @@ struct WalkCounters {
   uint64_t frame_pointer_steps; // frames without CFI
   uint64_t unsupported;         // walks ended by a CFI construct outside the supported set
   uint64_t bad_frames;          // walks ended by a frame that could not be
+  uint64_t decoded_rows;        // rules made from unwind sections: misses of the rule cache
 };
 WalkCounters Counters();
 

@@ -5,6 +5,7 @@
 #include "preload/unwind/loaded_object.h"
 #include "preload/unwind/module_map.h"
 #include "preload/unwind/quick_step.h"
+#include "preload/unwind/rule_source.h"
 
 namespace leakhunt::unwind {
 namespace {
@@ -117,7 +118,7 @@ bool CaptureOutside(const StackLimits& limits, Registers* registers) {
 
 WalkCounters Counters() {
   return {sys::LoadRelaxed(&g_counters.general_walks), sys::LoadRelaxed(&g_counters.frame_pointer_steps),
-          sys::LoadRelaxed(&g_counters.unsupported), sys::LoadRelaxed(&g_counters.bad_frames)};
+          sys::LoadRelaxed(&g_counters.unsupported), sys::LoadRelaxed(&g_counters.bad_frames), DecodedRows()};
 }
 
 void Initialize() {

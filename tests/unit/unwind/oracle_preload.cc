@@ -39,12 +39,12 @@ Function Next(const char* name) {
   if (path == nullptr) return;
   const unwind_test::Tally& t = unwind_test::Totals();
   unwind::WalkCounters c = unwind::Counters();
-  char line[400];
+  char line[500];
   int n = snprintf(line, sizeof(line),
                    "walks %lu same %lu memo_differs %lu frames %lu reused %lu bottom %lu depth %lu norule %lu bad %lu "
-                   "unsupported %lu general %lu by_fp %lu %s\n",
+                   "unsupported %lu general %lu by_fp %lu decoded %lu %s\n",
                    t.walks, t.same, t.memo_differs, t.frames, t.reused, t.stops[0], t.stops[1], t.stops[2], t.stops[3],
-                   t.stops[4], c.general_walks, c.frame_pointer_steps, program_invocation_short_name);
+                   t.stops[4], c.general_walks, c.frame_pointer_steps, c.decoded_rows, program_invocation_short_name);
   int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd >= 0 && write(fd, line, n) == n) close(fd);
 }

@@ -2,6 +2,7 @@
 // frame, the least of several rounds; no assertion (machines differ), the targets are in the column heads.
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include <cstdint>
@@ -102,6 +103,31 @@ template <int kKind>
   return Recurse<(kKind + 1) % 7>(depth - 1, costs) + local[0];
 }
 
+// Every other frame is generated code without CFI, as in a JIT's stack.
+void (*g_generated)(void (*)());
+int g_depth;
+Costs g_generated_costs;
+void GeneratedStep() {
+  if (g_depth-- > 0) {
+    g_generated(GeneratedStep);
+  } else {
+    Measure(&g_generated_costs);
+  }
+  asm volatile("");
+}
+
+void MeasureGenerated() {
+  const unsigned char kCode[] = {0x55, 0x48, 0x89, 0xE5, 0xFF, 0xD7, 0x5D, 0xC3};
+  void* memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return;
+  __builtin_memcpy(memory, kCode, sizeof(kCode));
+  g_generated = reinterpret_cast<void (*)(void (*)())>(memory);
+  g_depth = 15;
+  GeneratedStep();
+  printf("half of the frames generated code: %u frames, warm %.2f, memo %.2f, unw_step %.1f\n", g_generated_costs.frames,
+         g_generated_costs.warm, g_generated_costs.memo_same, g_generated_costs.step);
+}
+
 void Cold() {
   // Every rule is decoded anew: the first walk of a program.
   uint64_t pcs[kMost];
@@ -132,4 +158,5 @@ int main() {
     printf("%8u %12.2f %14.2f %16.2f %10.1f %14.2f\n", costs.frames, costs.warm, costs.memo_same, costs.memo_changing,
            costs.step, costs.backtrace);
   }
+  MeasureGenerated();
 }
