@@ -11,8 +11,6 @@ namespace leakhunt::verdict {
 
 namespace {
 
-double Whole(double per_one, double at_most) { return std::clamp(per_one, 0.0, at_most); }
-
 std::string TrendClause(const History& history, const Analysis& a, double q) {
   bool handles = history.handles;
   if (a.reconstructed) {
@@ -26,9 +24,9 @@ std::string TrendClause(const History& history, const Analysis& a, double q) {
   std::string rate = fmt::format("{} [{}, {}]", PerTime(a.rate_per_s.value, handles), PerTime(a.rate_per_s.low, handles),
                                  PerTime(a.rate_per_s.high, handles));
   if (q > 0.05) return fmt::format("no trend in {} over {} points ({}); {}", what, a.points, Probability(q), rate);
-  return fmt::format("{} {} in {} of pairs of {} points (Mann–Kendall, {}), {}; recently {} of that", what,
+  return fmt::format("{} {} in {} of pairs of {} points (Mann–Kendall, {}), {}; of late at {:.0f} % of that rate", what,
                      trend.rising_share >= 0.5 ? "rise" : "fall", Percent(std::max(trend.rising_share, 0.0)), a.points,
-                     Probability(q), rate, Percent(Whole(a.recent_ratio, 9.99)));
+                     Probability(q), rate, 100 * std::clamp(a.recent_ratio, 0.0, 9.99));
 }
 
 std::string CohortClause(const History& history, const Analysis& a) {

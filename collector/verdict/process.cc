@@ -61,14 +61,15 @@ class ProcessJudge {
       if (time(i) >= begin) kept_.push_back(i);
     }
     if (kept_.size() < 3) kept_ = thin;
+    TakeOwnPagesOff();
   }
 
   ProcessVerdict Run() {
     SumSites();
     if (!vitals_.empty()) {
-      rss_ = TrendOf(Rss);
-      handles_ = TrendOf(Handles);
-      threads_ = TrendOf(Threads);
+      rss_ = TrendOf(Rss, kept_, net_);
+      handles_ = TrendOf(Handles, kept_, vitals_);
+      threads_ = TrendOf(Threads, kept_, vitals_);
       out_.handles_per_s = RateOf(handles_);
       MeasureParts();
     }
@@ -79,13 +80,26 @@ class ProcessJudge {
   }
 
  private:
-  Trend TrendOf(Field field) const {
+  // RSS is taken apart at some points only (reading smaps is dear), and what leakhunt itself holds is known at those: the
+  // figure is carried on to the points after, and its growth is not the program's.
+  void TakeOwnPagesOff() {
+    net_ = vitals_;
+    uint64_t own = 0;
+    for (size_t i = 0; i < vitals_.size(); ++i) {
+      if (TakenApart(vitals_[i])) own = vitals_[i].leakhunt_bytes;
+      net_[i].rss_bytes -= std::min(own, net_[i].rss_bytes);
+    }
+  }
+
+  static bool TakenApart(const VitalsPoint& v) { return v.pss_bytes > 0 || v.heap_live_bytes > 0; }
+
+  Trend TrendOf(Field field, const std::vector<size_t>& points, const std::vector<VitalsPoint>& vitals) const {
     Series series;
-    for (size_t i : kept_) {
-      double x = static_cast<double>(vitals_[i].time_ms - vitals_.front().time_ms);
+    for (size_t i : points) {
+      double x = static_cast<double>(vitals[i].time_ms - vitals.front().time_ms);
       if (!series.x.empty() && x <= series.x.back()) continue;
       series.x.push_back(x);
-      series.y.push_back(field(vitals_[i]));
+      series.y.push_back(field(vitals[i]));
     }
     return FindTrend(series);
   }
@@ -123,8 +137,17 @@ class ProcessJudge {
   }
 
   void MeasureParts() {
+    std::vector<size_t> apart;
+    for (size_t i = 0; i < vitals_.size(); ++i) {
+      if (TakenApart(vitals_[i])) apart.push_back(i);
+    }
+    if (apart.empty()) return;
+    std::vector<size_t> thin;
+    for (size_t k : Thin(apart.size(), [&](size_t i) { return static_cast<double>(vitals_[apart[i]].time_ms); })) {
+      thin.push_back(apart[k]);
+    }
     for (const PartField& part : kParts) {
-      out_.parts.push_back({part.name, part.field(vitals_.back()), RateOf(TrendOf(part.field))});
+      out_.parts.push_back({part.name, part.field(vitals_[apart.back()]), RateOf(TrendOf(part.field, thin, vitals_))});
     }
   }
 
@@ -235,6 +258,7 @@ class ProcessJudge {
   const struct snapshot::Limits& limits_;
   const std::vector<JudgedSite>& sites_;
   std::vector<size_t> kept_;
+  std::vector<VitalsPoint> net_;  // with leakhunt's own pages taken off RSS
   Trend rss_, handles_, threads_;
   Estimate leak_[2];             // memory, handles
   int count_[2] = {0, 0};

@@ -43,7 +43,7 @@ struct ProcessVerdict {
   GrowthClass growth = GrowthClass::kNone;
   snapshot::Estimate rate_per_s;         // bytes; of the leaking sites when there are any, else of RSS
   snapshot::Estimate handles_per_s;
-  std::vector<MemoryPart> parts;
+  std::vector<MemoryPart> parts;         // at the last point where RSS was taken apart; empty when it never was
   std::optional<TimeToLimit> limit;      // the first to be met
   int leaking_sites = 0;
   std::string text;                      // one sentence

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 
 #include "tests/bench/verdicts/recorder.h"
@@ -59,6 +60,30 @@ TEST(JudgeProcess, PartsAddUpToRss) {
     if (std::string(part.name) != "page tables") sum += part.bytes;
   }
   EXPECT_NEAR(sum, static_cast<double>(vitals.back().rss_bytes), 1);
+}
+
+// Between two readings of smaps only RSS is known; leakhunt's own growth is nobody's leak.
+TEST(JudgeProcess, PointsWithoutPartsAreNoZeros) {
+  std::vector<VitalsPoint> vitals = Hour([](VitalsPoint& v, double m) {
+    v.pss_bytes = 1;
+    v.leakhunt_bytes = static_cast<uint64_t>(m * kMiB);
+  });
+  for (size_t i = 0; i < vitals.size(); ++i) {
+    vitals[i].rss_bytes += vitals[i].leakhunt_bytes;
+    if (i % 5 == 0) continue;
+    VitalsPoint bare;
+    bare.time_ms = vitals[i].time_ms;
+    bare.rss_bytes = vitals[i].rss_bytes;
+    vitals[i] = bare;
+  }
+  vitals.pop_back();
+  ProcessVerdict verdict = JudgeProcess(vitals, {}, {});
+  ASSERT_FALSE(verdict.parts.empty());
+  EXPECT_NEAR(verdict.parts[0].bytes, 50 * kMiB, 2 * kMiB);
+  EXPECT_LT(std::abs(verdict.parts[0].rate_per_s.value), 0.01 * kMiB / 60);
+  EXPECT_LT(verdict.rate_per_s.value, 0.1 * kMiB / 60);
+  for (VitalsPoint& v : vitals) v.pss_bytes = v.heap_live_bytes = 0;
+  EXPECT_TRUE(JudgeProcess(vitals, {}, {}).parts.empty());
 }
 
 TEST(JudgeProcess, LeakingHeapMeetsTheCgroupLimitFirst) {
