@@ -1,3 +1,4 @@
+// Search by DT_GNU_HASH behind dynamic_symbol.h; objects with only the old DT_HASH have none of the names sought.
 #include "preload/unwind/dynamic_symbol.h"
 
 #include "preload/sys/text.h"

@@ -87,7 +87,8 @@ bool ScanEntries(uint64_t first, const Extent& section, uint64_t header, uint64_
   SectionReader body(0, 0);
   uint64_t at = first;
   for (uint32_t i = 0; i < kMaxScannedEntries && EntryBody(at, section, &body); ++i, at = body.end()) {
-    if (ParseFrameDescription(at, section, header, result) && pc >= result->pc_begin && pc < result->pc_end) return true;
+    if (ParseFrameDescription(at, section, header, result) && pc >= result->pc_begin && pc < result->pc_end)
+      return true;
   }
   return false;
 }

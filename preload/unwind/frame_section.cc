@@ -1,3 +1,4 @@
+// Section headers from the file, behind frame_section.h. Runs at the first walk into such an object.
 #include "preload/unwind/frame_section.h"
 
 #include <elf.h>

@@ -1,3 +1,4 @@
+// The general step behind frame_step.h: rows, packed rules and bare frame pointers over a full set of registers.
 #include "preload/unwind/frame_step.h"
 
 #include "preload/unwind/expression.h"

@@ -1,3 +1,4 @@
+// The table behind module_map.h: slots claimed by CAS, announced, given up after an unload, used again.
 #include "preload/unwind/module_map.h"
 
 #include <link.h>

@@ -73,7 +73,8 @@ FoundRule FindRuleAfter(const RuleTable& table, const RuleEntry* before, uint64_
 void InsertRule(const RuleTable& table, uint64_t lookup, uint64_t rule) {
   uint64_t offset = RuleLineOffset(table, lookup);
   RuleEntry* entry = Candidate(table, offset, 0);
-  for (uint32_t i = 1; i < kCandidates && sys::LoadRelaxed(&entry->check) != 0; ++i) entry = Candidate(table, offset, i);
+  for (uint32_t i = 1; i < kCandidates && sys::LoadRelaxed(&entry->check) != 0; ++i)
+    entry = Candidate(table, offset, i);
   if (sys::LoadRelaxed(&entry->check) != 0) {
     entry = Candidate(table, offset, sys::AddRelaxed(&g_next_victim, 1u) % kCandidates);
     CountEviction(table);

@@ -1,3 +1,4 @@
+// From a pc to a rule: module, FDE, row, packed word; rows that do not fit a word are stored for ever, bounded.
 #include "preload/unwind/rule_source.h"
 
 #include "preload/sys/atomic.h"

@@ -1,8 +1,9 @@
 // How far a walk may read: the mapping that the stack pointer lies in.
 //
-// One rule serves pthread stacks, the main stack, alternate signal stacks and coroutines: a stack is a writable mapping.
-// Two refinements: a thread's control block lies above its stack in the same mapping and ends it; the main stack's
-// mapping grows down, as far as RLIMIT_STACK, and its limits say so: a walk reads from its stack pointer up only.
+// One rule serves pthread stacks, the main stack, alternate signal stacks and coroutines: a stack is a writable
+// mapping. Two refinements: a thread's control block lies above its stack in the same mapping and ends it; the main
+// stack's mapping grows down, as far as RLIMIT_STACK, and its limits say so: a walk reads from its stack pointer up
+// only.
 #include <sys/resource.h>
 
 #include "preload/sys/syscall.h"

@@ -51,7 +51,8 @@ struct WalkMemo {
 // As Walk, and never with another result, at the cost of a few loads for each frame that is as it was in the last walk:
 // where the walk meets a frame of that walk (same pc, CFA and frame pointer), every return-address and saved-register
 // slot above is compared with what was seen. `reused` = how many frames, counted from the outermost end of the result,
-// equal the last result's outermost frames (0: none known): pcs[frames - *reused .. frames) need not be looked at again.
+// equal the last result's outermost frames (0: none known): pcs[frames - *reused .. frames) need not be looked at
+// again.
 WalkResult WalkWithMemo(const Registers& start, const StackLimits& limits, WalkMemo* memo, uint64_t* pcs,
                         uint32_t max_frames, uint32_t* reused);
 
@@ -121,7 +122,7 @@ bool CaptureOutside(const StackLimits& limits, Registers* registers);
 // How often walks left the quick path, monotone, process-wide: what the report shows of the unwinder's own health.
 struct WalkCounters {
   uint64_t general_walks;       // walked again with all registers
-  uint64_t frame_pointer_steps; // frames without CFI
+  uint64_t frame_pointer_steps; // frames without CFI, to within 256 a thread
   uint64_t unsupported;         // walks ended by a CFI construct outside the supported set
   uint64_t bad_frames;          // walks ended by a frame that could not be
   uint64_t decoded_rows;        // rules made from unwind sections: misses of the rule cache

@@ -3,7 +3,8 @@
 // The memo keeps the frames of the last walk, outermost first, so that the common tail stays where it is. Soundness:
 // a simple step is a pure function of (pc, sp, rbp) and of two words of the stack, the return address just below the
 // next frame's sp and the slot rbp was read from. If frame k is as remembered and both words hold what they held, frame
-// k-1 is as remembered. Other steps (signal frames, expressions, the outermost frame's refusal to go on) are made again.
+// k-1 is as remembered. Other steps (signal frames, expressions, the outermost frame's refusal to go on) are made
+// again.
 //
 //   kept[0] outermost … kept[j] (met by the new walk) … kept[count-1] innermost of the last walk
 //   new:    inner frames are walked and put on `fresh` until one equals a kept frame; then kept[j..0] are verified.
@@ -43,7 +44,11 @@ static_assert(sizeof(Memo) <= sizeof(WalkMemo));
 class MemoWalk {
  public:
   MemoWalk(const RuleTable& table, Memo* memo, uint64_t* pcs, uint32_t max_frames)
-      : table_(table), memo_(*memo), pcs_(pcs), max_frames_(max_frames), below_(static_cast<int32_t>(memo->count) - 1) {}
+      : table_(table),
+        memo_(*memo),
+        pcs_(pcs),
+        max_frames_(max_frames),
+        below_(static_cast<int32_t>(memo->count) - 1) {}
 
   // False: to be walked again with all registers.
   bool Run(Cursor cursor, WalkResult* result, uint32_t* reused) {

@@ -15,6 +15,14 @@ constexpr uint32_t kMaxOwnFrames = 32;
 constinit WalkCounters g_counters{};
 constinit uint64_t g_own_start = 0, g_own_end = 0;
 
+// In a JIT's stacks these are most steps: the shared counter is written once in kStepBatch of a thread's.
+constexpr uint32_t kStepBatch = 256;
+constinit thread_local uint32_t t_frame_pointer_steps = 0;
+
+void CountFramePointerStep() {
+  if (++t_frame_pointer_steps % kStepBatch == 0) sys::AddRelaxed(&g_counters.frame_pointer_steps, uint64_t{kStepBatch});
+}
+
 Frame FrameOf(const Registers& from, const StackLimits& limits) {
   Frame frame;
   frame.exact_pc = from.pc >> 63;
@@ -60,7 +68,7 @@ StopReason StopOf(Step step) {
   if (step != Step::kStepped) return {step, false, false, from};
   uint64_t rbp = frame.state.Knows(X86_64::kFramePointer) ? frame.state.value[X86_64::kFramePointer] : 0;
   uint64_t slot = frame.by_frame_pointer ? frame.sp() - 16 : 0;
-  if (frame.by_frame_pointer) sys::AddRelaxed(&g_counters.frame_pointer_steps, uint64_t{1});
+  if (frame.by_frame_pointer) CountFramePointerStep();
   return {step, frame.by_frame_pointer, frame.switched_stack,
           Cursor{frame.pc(), frame.sp(), rbp, frame.exact_pc, slot, frame.limits.low, frame.limits.high}};
 }

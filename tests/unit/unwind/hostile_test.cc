@@ -101,7 +101,8 @@ TEST(Hostile, CorruptedSectionsNeverLeadOutside) {
   for (int round = 0; round < 300; ++round) {
     uint64_t span = copy.size - copy.header_offset;
     for (int i = 0; i < 2000; ++i) {
-      uint64_t at = copy.header_offset + (round % 3 == 0 ? random() % 12 + (random() % 50 == 0) * 100 : random() % span);
+      uint64_t at =
+          copy.header_offset + (round % 3 == 0 ? random() % 12 + (random() % 50 == 0) * 100 : random() % span);
       copy.bytes[at] = static_cast<uint8_t>(random());
       if (round % 3 == 0 && i > 3) break;
     }

@@ -231,7 +231,8 @@ TEST_F(Modules, AreAnnouncedOnceToManyThreads) {
     for (std::thread& thread : threads) thread.join();
     int announced = 0;
     for (const Known& known : *g_known) {
-      announced += !known.gone && reinterpret_cast<uint64_t>(call) - known.info.start < known.info.end - known.info.start;
+      announced +=
+          !known.gone && reinterpret_cast<uint64_t>(call) - known.info.start < known.info.end - known.info.start;
     }
     EXPECT_EQ(announced, 1);
     dlclose(library);

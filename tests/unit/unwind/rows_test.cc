@@ -152,7 +152,8 @@ TEST(FrameDescriptions, AreFoundByTableAndByScan) {
     uint64_t common = writer.Common(-8, 16, "zR", kX86Start);
     std::vector<std::pair<uint64_t, uint64_t>> table;
     for (uint64_t i = 0; i < 300; ++i) {
-      table.emplace_back(base + 100'000 + i * 64, writer.Entry(common, base + 100'000 + i * 64, 48, Bytes{0x41, 0x0E, 16}));
+      table.emplace_back(base + 100'000 + i * 64,
+                         writer.Entry(common, base + 100'000 + i * 64, 48, Bytes{0x41, 0x0E, 16}));
     }
     writer.Terminate();
     UnwindSections sections;
@@ -176,8 +177,8 @@ Evaluation Evaluate(const Bytes& code, uint64_t* result, const StackLimits& read
   MachineState<X86_64> state;
   state.Set(7, 0x7000);
   state.Set(16, 0x40100B);
-  return EvaluateExpression(reinterpret_cast<uint64_t>(code.data()), static_cast<uint32_t>(code.size()), state, readable,
-                            true, initial, result);
+  return EvaluateExpression(reinterpret_cast<uint64_t>(code.data()), static_cast<uint32_t>(code.size()), state,
+                            readable, true, initial, result);
 }
 
 TEST(Expressions, OfAPltStub) {

@@ -17,7 +17,8 @@ class SectionWriter {
   explicit SectionWriter(uint64_t capacity = 4096) : memory_(capacity) {}
 
   // A CIE; returns its offset. Pointers of its FDEs are absolute 8-byte words.
-  uint64_t Common(int8_t data_alignment, uint8_t return_register, const std::string& augmentation, const Bytes& program) {
+  uint64_t Common(int8_t data_alignment, uint8_t return_register, const std::string& augmentation,
+                  const Bytes& program) {
     uint64_t start = used_;
     Begin();
     Put<uint32_t>(0);

@@ -124,8 +124,8 @@ void MeasureGenerated() {
   g_generated = reinterpret_cast<void (*)(void (*)())>(memory);
   g_depth = 15;
   GeneratedStep();
-  printf("half of the frames generated code: %u frames, warm %.2f, memo %.2f, unw_step %.1f\n", g_generated_costs.frames,
-         g_generated_costs.warm, g_generated_costs.memo_same, g_generated_costs.step);
+  printf("half of the frames generated code: %u frames, warm %.2f, memo %.2f, unw_step %.1f\n",
+         g_generated_costs.frames, g_generated_costs.warm, g_generated_costs.memo_same, g_generated_costs.step);
 }
 
 void Cold() {
@@ -150,8 +150,8 @@ int main() {
   for (int i = 0; i < 100; ++i) FindStackLimits(reinterpret_cast<uint64_t>(__builtin_frame_address(0)), &g_limits);
   printf("FindStackLimits: %.2f us\n", static_cast<double>(Now() - from) / 1000 / 100);
   Cold();
-  printf("%8s %12s %14s %16s %10s %14s  ns a frame\n", "frames", "warm (<=6)", "memo (<=1.5)", "memo, changing", "unw_step",
-         "unw_backtrace");
+  printf("%8s %12s %14s %16s %10s %14s  ns a frame\n", "frames", "warm (<=6)", "memo (<=1.5)", "memo, changing",
+         "unw_step", "unw_backtrace");
   for (int depth : {5, 10, 20, 30, 50, 100, 150}) {
     Costs costs;
     Recurse<0>(depth, &costs);
