@@ -143,7 +143,7 @@ void ThreadGone(uint64_t thread, uint64_t record) {
       if (record != 0 || g_threads.creating == 0) return;
       item = Append();
       if (item != nullptr) *item = Joinable{thread, 0, 0, 0, 0, 0, 0};
-    } else if (item->id == record && record != 0) {
+    } else if (item->id != 0 && (record == 0 || item->id == record)) {
       Retire(state, *item);
       Remove(item);
     }

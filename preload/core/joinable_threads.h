@@ -17,7 +17,8 @@ void ThreadCreationEnds(uint64_t thread, uint64_t stack_bytes, bool detached);
 
 // Which record stands for `thread`; 0 for none. To be asked before a join, which frees the pthread_t for others.
 uint64_t ThreadRecordOf(uint64_t thread);
-// After a join or detach succeeded: the record of that id ends, if it is still there.
+// After a join succeeded, or before a detach: the record of that id ends, if it is still there. 0: whichever is there
+// now, which is the thread's own, made since; or its creator is not back, and will make none.
 void ThreadGone(uint64_t thread, uint64_t record);
 
 void ThreadsAfterFork();

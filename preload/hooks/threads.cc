@@ -43,13 +43,21 @@ bool Detached(const pthread_attr_t* attributes) {
   return state == PTHREAD_CREATE_DETACHED;
 }
 
-// join and detach of any form: what was recorded under the number before the call ends with its success.
+// join of any form: what was recorded under the number before the call ends with its success.
 template <typename Call>
 int Ending(pthread_t thread, Call call) {
   uint64_t record = core::ThreadRecordOf(thread);
   int result = call();
   if (result == 0) core::ThreadGone(thread, record);
   return result;
+}
+
+// A detach does not wait, and when it is done the number may be another thread's. One that fails was of a thread that
+// had been detached or joined.
+template <typename Call>
+int Detaching(pthread_t thread, Call call) {
+  core::ThreadGone(thread, 0);
+  return call();
 }
 
 template <typename Call>
@@ -80,7 +88,7 @@ LEAKHUNT_HOOK int pthread_clockjoin_np(pthread_t thread, void** result, clockid_
   return Ending(thread, [&] { return CallReal(real_clockjoin, thread, result, clock, until); });
 }
 LEAKHUNT_HOOK int pthread_detach(pthread_t thread) noexcept {
-  return Ending(thread, [&] { return CallReal(real_detach, thread); });
+  return Detaching(thread, [&] { return CallReal(real_detach, thread); });
 }
 
 LEAKHUNT_HOOK int thrd_create(thrd_t* thread, thrd_start_t start, void* argument) {
@@ -90,5 +98,5 @@ LEAKHUNT_HOOK int thrd_join(thrd_t thread, int* result) {
   return Ending(thread, [&] { return CallReal(real_thrd_join, thread, result); });
 }
 LEAKHUNT_HOOK int thrd_detach(thrd_t thread) {
-  return Ending(thread, [&] { return CallReal(real_thrd_detach, thread); });
+  return Detaching(thread, [&] { return CallReal(real_thrd_detach, thread); });
 }
