@@ -135,12 +135,13 @@ TEST_F(Memo, EqualsTheWalkInDeepRecursionBeyondItsCapacity) {
 }
 
 TEST_F(Memo, ReusesAnUnchangedStackWhole) {
-  checker_.Check();
-  for (int i = 0; i < 3; ++i) {
+  volatile int turns = 3;  // one call site
+  while (turns > 0) {
+    turns = turns - 1;
     checker_.reused = 0;
     checker_.Check();
   }
-  EXPECT_EQ(checker_.reused + 1, checker_.last.size());  // all but the innermost frame: other call sites
+  EXPECT_EQ(checker_.reused, checker_.last.size());
 }
 
 jmp_buf g_jump;
