@@ -60,7 +60,7 @@ void AddChoice(CLI::App* app, const char* option, T& target, const std::vector<s
 
 void AddRanking(CLI::App* app, uint32_t mask, Options& o) {
   if (mask & (kRank | kLimitOnly)) {
-    app->add_option("--limit", o.limit, "at most N rows; 0 = all")->type_name("N");
+    app->add_option("--limit", o.limit, "at most N rows; 0 = all")->type_name("N")->check(CLI::NonNegativeNumber);
   }
   if (mask & kRank) AddChoice(app, "--sort", o.sort, kSorts, "order of the rows");
   if (mask & kGroup) AddChoice(app, "--by", o.by, kBys, "what one row is");

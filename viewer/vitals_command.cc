@@ -27,7 +27,8 @@ std::vector<double> ValuesOf(const std::vector<VitalsPoint>& points, const Vital
 
 Table MakeTable(const std::vector<VitalsPoint>& points, size_t chart_width) {
   Table table;
-  table.columns = {{"", Align::kLeft}, {"now"}, {"lowest"}, {"highest"}, {"since the start"}, {"over time", Align::kLeft}};
+  table.columns = {{"", Align::kLeft}, {"now"}, {"lowest", Align::kRight, 2}, {"highest", Align::kRight, 1},
+                   {"since the start", Align::kRight, 3}, {"over time", Align::kLeft}};
   for (const VitalsFigure& figure : VitalsFigures()) {
     std::vector<double> values = ValuesOf(points, figure);
     auto [low, high] = std::minmax_element(values.begin(), values.end());

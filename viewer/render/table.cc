@@ -9,7 +9,7 @@ namespace leakhunt::viewer {
 namespace {
 
 constexpr size_t kGap = 2;
-constexpr size_t kLeastLast = 20;   // the last column is not cut below this, whatever the width
+constexpr size_t kLeastLast = 12;   // the last column is not cut below this, whatever the width
 constexpr size_t kEnoughLast = 32;  // for this much of it expendable columns are given up
 
 std::vector<size_t> Measure(const Table& table) {
