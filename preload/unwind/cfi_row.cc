@@ -105,7 +105,7 @@ class Interpreter {
     switch (op) {
       case kOffsetExtended: return SaveAtCfa(number, Scaled(static_cast<int64_t>(reader.Uleb())));
       case kOffsetExtendedSf: return SaveAtCfa(number, Scaled(reader.Sleb()));
-      case kNegativeOffsetExtended: return SaveAtCfa(number, -Scaled(static_cast<int64_t>(reader.Uleb())));
+      case kNegativeOffsetExtended: return SaveAtCfa(number, Scaled(static_cast<int64_t>(0 - reader.Uleb())));
       case kRestoreExtended: return Restore(number);
       case kUndefinedValue: return Set(number, {Where::kUndefined, 0, 0, 0});
       case kSameValue: return Set(number, {Where::kSame, 0, 0, 0});

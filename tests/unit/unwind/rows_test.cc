@@ -18,13 +18,12 @@ const Bytes kArmStart = {0x0C, 31, 0};               // def_cfa sp+0
 
 template <typename Arch>
 RowError RowAt(const Bytes& program, uint64_t pc, Row<Arch>* row, const std::string& augmentation = "zR") {
-  static SectionWriter* writer;
-  writer = new SectionWriter;
+  SectionWriter writer;
   bool x86 = Arch::kReturn == 16;
-  uint64_t common = writer->Common(-8, Arch::kReturn, augmentation, x86 ? kX86Start : kArmStart);
-  uint64_t entry = writer->Entry(common, kPc, 0x100, program);
+  uint64_t common = writer.Common(-8, Arch::kReturn, augmentation, x86 ? kX86Start : kArmStart);
+  uint64_t entry = writer.Entry(common, kPc, 0x100, program);
   FrameDescription description;
-  EXPECT_TRUE(ParseFrameDescription(writer->Address(entry), writer->Section(), 0, &description));
+  EXPECT_TRUE(ParseFrameDescription(writer.Address(entry), writer.Section(), 0, &description));
   EXPECT_EQ(description.pc_begin, kPc);
   EXPECT_EQ(description.pc_end, kPc + 0x100);
   return BuildRow(description, pc, row);
