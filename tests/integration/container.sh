@@ -10,6 +10,7 @@ unshare --pid --mount --fork --mount-proc true 2>/dev/null || { echo "namespaces
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/volume"
+cp -a "$prefix" "$work/prefix"  # wherever it is installed, it is seen inside
 unset "${!LEAKHUNT_@}" LD_PRELOAD
 failures=0
 
@@ -18,9 +19,8 @@ contained() {
   # shellcheck disable=SC2016  # expanded by the shell inside
   timeout -k 5 60 unshare --pid --mount --fork --kill-child --mount-proc sh -c '
     mount --bind "$0" /mnt && mount -t tmpfs tmpfs /tmp && mount -o remount,bind,ro / || exit 99
-    prefix=$1; shift
-    export LEAKHUNT_OUTPUT=/mnt/volume
-    exec "$prefix/libexec/leakhunt/docker-entrypoint" "$@"' "$work" "$prefix" "$@"
+    cd / && export LEAKHUNT_OUTPUT=/mnt/volume
+    exec /mnt/prefix/libexec/leakhunt/docker-entrypoint "$@"' "$work" "$@"
 }
 
 expect() {  # what it means, a command that must succeed
