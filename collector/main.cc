@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "collector/alert/judge.h"
 #include "collector/attach/attach.h"
 #include "collector/ingest/service.h"
 #include "collector/options.h"
@@ -33,10 +34,15 @@ rlimit RaiseDescriptorLimit() {
 }
 
 Result<int> Dispatch(const Options& options, const rlimit& descriptor_limit) {
-  if (!options.command.empty()) return supervise::RunCommand(options, descriptor_limit);
-  if (options.attach_pid != 0) return attach::RecordProcess(options);
+  alert::Judge judge(options.on_alert);
+  record::OnWritten look;
+  if (options.verbosity != Verbosity::kQuiet || !options.on_alert.empty()) {
+    look = [&judge](const std::filesystem::path& recording, uint32_t number) { judge.Look(recording, number); };
+  }
+  if (!options.command.empty()) return supervise::RunCommand(options, descriptor_limit, look);
+  if (options.attach_pid != 0) return attach::RecordProcess(options, look);
   if (options.client_fd >= 0) return ingest::ServeSpawned(options);
-  return ingest::Serve(options);
+  return ingest::Serve(options, look);
 }
 
 int Main(int argc, char** argv) {

@@ -77,6 +77,8 @@ void AddOptions(CLI::App* app, Options* options) {
   text("--snapshot-at-rss", Into("--snapshot-at-rss", &options->snapshot_at_rss, ParseSizeList), "LIST",
        "a snapshot when RSS first passes each size, e.g. 2G,4G,6G");
   text("--max-disk", Into("--max-disk", &options->max_disk_bytes, ParseSize), "SIZE", "ceiling for one recording, by thinning (default: 1G)");
+  text("--on-alert", [options](const CLI::results_t& v) { return options->on_alert = v.back(), true; }, "CMD",
+       "run CMD with the alert as JSON on stdin when a leak is found, changes or ends");
   text("--pid", Into("--pid", &options->attach_pid, ParsePid), "PID", "record this running process until it ends");
   text("--client-fd", [options](const CLI::results_t& v) { return CLI::detail::lexical_cast(v.back(), options->client_fd); },
        "N", "")->group("");

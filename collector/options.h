@@ -28,6 +28,7 @@ struct Options {
   int64_t duration_ms = 0;                // 0: no end
   std::vector<uint64_t> snapshot_at_rss;  // ascending bytes
   uint64_t max_disk_bytes = uint64_t{1} << 30;
+  std::string on_alert;  // shell command; empty = none
   Verbosity verbosity = Verbosity::kNormal;
   bool output_given = false;              // by option or by LEAKHUNT_OUTPUT
 

@@ -5,12 +5,13 @@
 
 namespace leakhunt::attach {
 
-Result<int> RecordProcess(const Options& options) {
+Result<int> RecordProcess(const Options& options, record::OnWritten on_written) {
   auto service = ingest::Service::Create(options, ingest::Mode::kAttach, ingest::ServiceSignals());
   if (!service) return service.error();
   auto arrival = TakePages(options.attach_pid);
   if (!arrival) return arrival.error();
   ingest::SessionTable& sessions = (*service)->Sessions();
+  sessions.SetOnWritten(std::move(on_written));
   auto session = sessions.Admit(std::move(*arrival));
   if (!session) return std::move(session.error()).Wrap("process " + std::to_string(options.attach_pid));
   sessions.SnapshotAll("start", "");

@@ -3,9 +3,10 @@
 
 #include "collector/base/result.h"
 #include "collector/options.h"
+#include "collector/record/image_recorder.h"
 
 namespace leakhunt::attach {
 
-Result<int> RecordProcess(const Options& options);
+Result<int> RecordProcess(const Options& options, record::OnWritten on_written);
 
 }  // namespace leakhunt::attach

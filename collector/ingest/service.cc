@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <ctime>
@@ -29,6 +30,10 @@ Admittance AdmittanceOf(Mode mode) {
 
 void ServeSignal(Service* service, const signalfd_siginfo& info, bool* stop) {
   switch (info.ssi_signo) {
+    case SIGCHLD:
+      while (waitpid(-1, nullptr, WNOHANG) > 0) {
+      }
+      break;
     case SIGUSR1: service->Sessions().SnapshotAll("request", ""); break;
     case SIGINT:
     case SIGTERM:
@@ -116,7 +121,7 @@ void Service::Run(const std::function<void(const signalfd_siginfo&)>& on_signal,
   loop_->Remove(*source);
 }
 
-Result<int> Serve(const Options& options) {
+Result<int> Serve(const Options& options, record::OnWritten on_written) {
   Address address = ChooseAddress(options.socket);
   if (Status ready = PrepareDirectory(address); !ready) return ready.error();
   auto lock = TakeLock(address);
@@ -124,6 +129,7 @@ Result<int> Serve(const Options& options) {
   if (!*lock) return Error{"another collector already serves " + address.path.native() + ": stop it, or give --socket PATH"};
   auto service = Service::Create(options, Mode::kServe, ServiceSignals());
   if (!service) return service.error();
+  (*service)->Sessions().SetOnWritten(std::move(on_written));
   auto listening = Listen(address);
   if (!listening) return listening.error();
   if (Status open = (*service)->Door().Open(std::move(*listening)); !open) return open.error();

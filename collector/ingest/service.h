@@ -44,7 +44,7 @@ class Service {
 };
 
 // Serves every preloaded process until a signal or --duration. Returns the exit status.
-Result<int> Serve(const Options& options);
+Result<int> Serve(const Options& options, record::OnWritten on_written);
 
 // A collector that a guest spawned: takes options.client_fd, hands it to the collector that is already there or becomes
 // it, and leaves some seconds after its last client.

@@ -102,6 +102,7 @@ record::RecorderOptions SessionTable::OptionsOf(const Arrival& arrival, const pr
   recorder.interval_ms = std::max<int64_t>(options_.interval_ms.value_or(wish_ms), 10);
   recorder.rss_thresholds = options_.snapshot_at_rss;
   recorder.max_disk_bytes = options_.max_disk_bytes;
+  recorder.on_written = on_written_;
   return recorder;
 }
 

@@ -59,6 +59,9 @@ class SessionTable {
   // Called before an end is judged, so that messages sent before it are seen before it.
   void SetDrain(std::function<void()> drain) { drain_ = std::move(drain); }
 
+  // Told of each snapshot that is on disk. Before the first Admit.
+  void SetOnWritten(record::OnWritten on_written) { on_written_ = std::move(on_written); }
+
   // Milliseconds until the next tick should come.
   int64_t Tick();
   void SnapshotAll(const char* reason, const std::string& label);
@@ -97,6 +100,7 @@ class SessionTable {
   pid_t command_pid_ = 0;
   record::RunInfo run_;
   std::function<void()> drain_;
+  record::OnWritten on_written_;
   SessionId next_id_ = 1;
   std::map<SessionId, std::unique_ptr<Session>> sessions_;
   std::map<pid_t, Ancestor> ancestors_;  // images that exec'ed, by pid

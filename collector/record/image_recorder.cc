@@ -186,6 +186,7 @@ void ImageRecorder::Write(snapshot::Snapshot* snapshot) {
   }
   ClearNotice(topic);
   vitals_.clear();
+  if (options_.on_written && snapshot->process.end == snapshot::End::kRunning) options_.on_written(directory_.Directory(), snapshot->number);
   Detail("wrote " + directory_.Name() + " snapshot " + std::to_string(snapshot->number) + " (" + snapshot->reason + ")");
 }
 

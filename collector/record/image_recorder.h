@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,11 +26,15 @@ struct RunInfo {
   int64_t started_ms = 0;
 };
 
+// Told of each snapshot of a running process that is on disk.
+using OnWritten = std::function<void(const std::filesystem::path& recording, uint32_t number)>;
+
 struct RecorderOptions {
   std::filesystem::path output;
   int64_t interval_ms = 60'000;
   std::vector<uint64_t> rss_thresholds;
   uint64_t max_disk_bytes = 0;
+  OnWritten on_written;
 };
 
 // Facts about the process that its pages do not know or cannot be trusted with.

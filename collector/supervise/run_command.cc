@@ -64,7 +64,8 @@ int ExitStatusOf(int wait_status) { return WIFSIGNALED(wait_status) ? 128 + WTER
 // One command from start to end.
 class Run {
  public:
-  Run(const Options& options, const rlimit& descriptor_limit) : options_(options), descriptor_limit_(descriptor_limit) {}
+  Run(const Options& options, const rlimit& descriptor_limit, record::OnWritten on_written)
+      : options_(options), descriptor_limit_(descriptor_limit), on_written_(std::move(on_written)) {}
 
   Result<int> Go() {
     FoundProgram program = FindProgram(options_.command.front());
@@ -77,6 +78,7 @@ class Run {
     auto service = Service::Create(options_, Mode::kCommand, InitSignals());
     if (!service) return Error{service.error().message, 125};
     service_ = std::move(*service);
+    service_->Sessions().SetOnWritten(on_written_);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     auto pid = Start(Plan(program.path), service_->Signals(), descriptor_limit_);
     if (!pid) return pid.error();
@@ -154,6 +156,7 @@ class Run {
 
   const Options& options_;
   rlimit descriptor_limit_;
+  record::OnWritten on_written_;
   std::unique_ptr<Service> service_;
   RunSocket socket_;
   pid_t command_ = 0;
@@ -164,6 +167,8 @@ class Run {
 
 }  // namespace
 
-Result<int> RunCommand(const Options& options, const rlimit& descriptor_limit) { return Run(options, descriptor_limit).Go(); }
+Result<int> RunCommand(const Options& options, const rlimit& descriptor_limit, record::OnWritten on_written) {
+  return Run(options, descriptor_limit, std::move(on_written)).Go();
+}
 
 }  // namespace leakhunt::supervise

@@ -8,10 +8,11 @@
 
 #include "collector/base/result.h"
 #include "collector/options.h"
+#include "collector/record/image_recorder.h"
 
 namespace leakhunt::supervise {
 
 // The exit status to leave with: the command's own, 128+N, or an error with 125, 126, 127.
-Result<int> RunCommand(const Options& options, const rlimit& descriptor_limit);
+Result<int> RunCommand(const Options& options, const rlimit& descriptor_limit, record::OnWritten on_written);
 
 }  // namespace leakhunt::supervise
