@@ -127,6 +127,7 @@ void HandleRows::GiveTotals() {
   for (uint32_t i = 0; i < total_stacks_.size(); ++i) {
     const auto stack = static_cast<uint32_t>(total_stacks_.KeyAt(i));
     const uint32_t number = stacks.Find(stack);
+    if (number == KeyIndex::kAbsent && totals_[i].opened == 0) continue;  // an entry taken and not yet used
     const uint32_t hint = hint_stacks_.Find(stack);
     const HandleType type = hint == KeyIndex::kAbsent ? HandleType::kOther : hints_[hint];
     HandleSite& site = number == KeyIndex::kAbsent ? RowOf(stack, type).site : rows_[first_row[number]].site;

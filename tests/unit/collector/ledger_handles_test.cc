@@ -106,6 +106,12 @@ TEST(LedgerHandles, ASiteWithNothingOpenKeepsItsTotalsAndType) {
   EXPECT_EQ(out.handle_sites[0].closed, 8u);
 }
 
+TEST(LedgerHandles, ATallyThatHasCountedNothingIsNoRow) {
+  PageBuilder pages;
+  pages.AddHandleTally(pages.AddStack({0x1100}), 0, 0, 0);
+  EXPECT_TRUE(Subject(&pages).Capture(nullptr).handle_sites.empty());
+}
+
 TEST(LedgerHandles, TheKernelRefinesTypeAndLabelAndDeathKeepsThem) {
   PageBuilder pages;
   pages.AddHandle({.fd = 5, .type = Wire::kSocket, .stack = pages.AddStack({0x1100})});
