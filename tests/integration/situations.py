@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Runs every program of tests/programs/situations alone and under libleakhunt.so, without a collector, with one, in
+exact and in default mode: standard output, standard error and exit status must be the same.
+
+usage: situations.py PROGRAMS_DIR LIBRARY COLLECTOR PROGRAM [ARGUMENT...]
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+TIME_LIMIT_S = 60
+
+
+def run(command, environment):
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=TIME_LIMIT_S, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def main():
+    directory, library, collector, program = sys.argv[1:5]
+    command = [os.path.join(directory, "situation_" + program), *sys.argv[5:]]
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("LEAKHUNT_") and k != "LD_PRELOAD"}
+    truth = run(command, plain)
+    preloaded = {**plain, "LD_PRELOAD": library}
+    failures = 0
+    with tempfile.TemporaryDirectory() as room:
+        for name, settings in {
+                "off": {"LEAKHUNT_COLLECTOR": "off"},
+                "no collector, exact": {"LEAKHUNT_COLLECTOR": "connect", "LEAKHUNT_SAMPLE_BYTES": "1",
+                                        "LEAKHUNT_SOCKET": room + "/none"},
+                "no collector, default": {"LEAKHUNT_COLLECTOR": "connect", "LEAKHUNT_SOCKET": room + "/none"},
+        }.items():
+            seen = run(command, {**preloaded, **settings})
+            if seen != truth:
+                failures += 1
+                print(f"{program}, {name}: {seen} instead of {truth}")
+        under = [collector, "--quiet", "--sample-bytes", "1", "--output", room + "/data", "--", *command]
+        status, out, err = run(under, {**plain, "LEAKHUNT_LIBRARY": library})
+        expected = truth[0] if truth[0] >= 0 else 128 - truth[0]
+        if (status, out, err) != (expected, truth[1], truth[2]):
+            failures += 1
+            print(f"{program}, under the collector: {(status, out, err)} instead of {(expected, *truth[1:])}")
+        if not any(files for _, _, files in os.walk(room + "/data")):
+            failures += 1
+            print(f"{program}: nothing was recorded")
+    print(f"{program}: {failures} differences")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
