@@ -151,6 +151,42 @@ TEST_F(DebugFilesTest, SymbolsOffReadsNothing) {
   EXPECT_TRUE(warnings_.empty());
 }
 
+#ifdef HAVE_DWZ
+std::string AllFrames(const ModuleId& module, const Options& options, std::vector<std::string>* warnings) {
+  Symbolizer symbolizer(options);
+  std::string text;
+  for (uint64_t address : CodeAddresses(Sample("gcc-o2"), 3)) {
+    for (const SourceFrame& frame : symbolizer.Lookup(module, address)) {
+      text += frame.function + " " + frame.file + ":" + std::to_string(frame.line) + "\n";
+    }
+  }
+  warnings->assign(symbolizer.Warnings().begin(), symbolizer.Warnings().end());
+  return text;
+}
+
+TEST_F(DebugFilesTest, SharedDebugFilesOfDwz) {
+  const std::string shrunk = Sample("dwz/gcc-o2");
+  ASSERT_LT(fs::file_size(shrunk), fs::file_size(Sample("gcc-o2")));
+  const std::string whole = AllFrames({Sample("gcc-o2"), id_}, {}, &warnings_);
+  EXPECT_GT(whole.size(), 100'000u);
+  EXPECT_EQ(AllFrames({shrunk, id_}, {}, &warnings_), whole);
+  EXPECT_TRUE(warnings_.empty());
+  // The bundle takes the shared file along.
+  auto stored = StoreSymbols(std::vector<ModuleId>{{shrunk, id_}}, {}, directory_ + "/symbols");
+  ASSERT_TRUE(stored);
+  EXPECT_EQ(stored->written, 2u);
+  Options bundled;
+  bundled.bundle_dir = directory_ + "/symbols";
+  EXPECT_EQ(AllFrames({"/nowhere/prog", id_}, bundled, &warnings_), whole);
+  // Without it there are lines, fewer names, and a warning.
+  fs::create_directories(directory_ + "/alone");
+  fs::copy_file(shrunk, directory_ + "/alone/prog");
+  EXPECT_NE(AllFrames({directory_ + "/alone/prog", id_}, {}, &warnings_), whole);
+  ASSERT_EQ(warnings_.size(), 1u);
+  EXPECT_NE(warnings_[0].find("its shared debug file shared.debug is missing"), std::string::npos) << warnings_[0];
+}
+#endif
+
 TEST(BuildIdPathTest, RefusesWhatIsNotHex) {
   EXPECT_EQ(BuildIdPath("abcdef0123"), "ab/cdef0123.debug");
   for (const char* bad : {"", "ab", "../../etc/passwd", "ABCDEF0123", "abcde/"}) EXPECT_EQ(BuildIdPath(bad), "") << bad;
