@@ -16,7 +16,7 @@ struct Cursor {
   uint64_t exact;       // 1 = pc is exact, 0 = a return address
   uint64_t saved_slot;  // of the last step: where the caller's rbp was read; 0 = it was still in the register
   uint64_t low, high;   // memory that may be read
-  const RuleEntry* at = nullptr;       // the entry of the last step; null = that step was not a quick one
+  const RuleEntry* at = &kNoEntry;     // the entry of the last step, if that was a quick one
   const RuleEntry* hint = &kNoEntry;   // the entry this step probably wants
 
   uint64_t Word() const { return pc | exact << 63; }
@@ -30,10 +30,16 @@ enum class Quick : uint8_t { kStepped, kBottom, kBadFrame, kGeneral };
   const RuleEntry* entry = cursor->hint;
   uint64_t rule = sys::LoadRelaxed(&entry->rule);
   if (!Holds(entry, RuleKey(table, lookup), rule)) {
-    FoundRule found = FindRuleAfter(table, cursor->at, lookup);
-    if (__builtin_expect(found.entry == nullptr, 0)) return Quick::kGeneral;
-    entry = found.entry;
-    rule = found.rule;
+    // A frame with several callers. Nearly always the first place of its line has it.
+    entry = FirstPlace(table, lookup);
+    rule = sys::LoadRelaxed(&entry->rule);
+    if (__builtin_expect(!Holds(entry, RuleKey(table, lookup), rule), 0)) {
+      FoundRule found = FindRule(table, lookup);
+      if (found.entry == nullptr) return Quick::kGeneral;
+      entry = found.entry;
+      rule = found.rule;
+    }
+    CorrectHint(cursor->at, entry);
   }
   if (__builtin_expect(rule & kRuleNotSimple, 0)) {
     return rule == PackTerminal(Terminal::kBottom) ? Quick::kBottom : Quick::kGeneral;

@@ -9,11 +9,9 @@ namespace {
 constexpr uint32_t kFirstLog2 = 16, kLastLog2 = 20;  // bytes: 64 KiB, 256 KiB, 1 MiB
 constexpr uint32_t kStep = 2;
 constexpr uint32_t kCandidates = 4;
-constexpr uint32_t kHintPatience = 31;
 
 constinit uint32_t g_evictions = 0;
 constinit uint32_t g_next_victim = 0;
-constinit thread_local uint32_t t_wrong_hints = 0;
 
 uint64_t Log2Of(uint64_t table) { return table & kTableLog2Mask; }
 uint64_t LinesOf(uint64_t table) { return table & ~kTableLog2Mask; }
@@ -46,6 +44,8 @@ void CountEviction(const RuleTable& table) {
 }  // namespace
 
 constinit uint64_t g_rule_table = 0;
+alignas(64) constinit RuleLine g_smallest_table[2] = {};
+constinit thread_local uint32_t t_wrong_hints = 0;
 constinit const RuleEntry kNoEntry{};
 
 FoundRule FindRule(const RuleTable& table, uint64_t lookup) {
@@ -56,18 +56,6 @@ FoundRule FindRule(const RuleTable& table, uint64_t lookup) {
     if (Holds(entry, key, rule)) return {entry, rule};
   }
   return {nullptr, 0};
-}
-
-FoundRule FindRuleAfter(const RuleTable& table, const RuleEntry* before, uint64_t lookup) {
-  if (table.lines == nullptr) return {nullptr, 0};
-  FoundRule found = FindRule(table, lookup);
-  if (found.entry == nullptr || before == nullptr) return found;
-  // A frame with many callers would be written all the time, by all threads: only now and then.
-  bool unset = sys::LoadRelaxed(&before->next) == before;
-  if (unset || (++t_wrong_hints & kHintPatience) == 0) {
-    sys::StoreRelaxed(&const_cast<RuleEntry*>(before)->next, found.entry);
-  }
-  return found;
 }
 
 void InsertRule(const RuleTable& table, uint64_t lookup, uint64_t rule) {

@@ -64,10 +64,8 @@ uint64_t Decode(const UnwindSections& sections, uint64_t lookup, ProgramRow* row
 }  // namespace
 
 uint64_t RuleFor(const RuleTable& table, uint64_t lookup, ProgramRow* scratch) {
-  if (table.lines != nullptr) {
-    FoundRule found = FindRule(table, lookup);
-    if (found.entry != nullptr) return found.rule;
-  }
+  FoundRule found = FindRule(table, lookup);
+  if (found.entry != nullptr) return found.rule;
   UnwindSections sections;
   if (FindModule(lookup, &sections) != ModuleLookup::kFound) return 0;
   sys::AddRelaxed(&g_decoded_rows, uint64_t{1});
@@ -77,7 +75,7 @@ uint64_t RuleFor(const RuleTable& table, uint64_t lookup, ProgramRow* scratch) {
     if (stored == nullptr) return PackRow(scratch);
     rule = PackRow(stored);
   }
-  if (table.lines != nullptr) InsertRule(table, lookup, rule);
+  InsertRule(table, lookup, rule);
   return rule;
 }
 

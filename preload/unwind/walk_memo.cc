@@ -130,12 +130,13 @@ class MemoWalk {
     for (; k > 0; --k, pcs_[n++] = kept[k].word) {
       const KeptFrame& next = kept[k - 1];
       uint64_t link = kept[k].link;
-      if (link > kLinkStepAgain) {
-        if (*reinterpret_cast<const uint64_t*>(link) != next.rbp) break;
-      } else if (__builtin_expect(link == kLinkStepAgain, 0)) {
+      if (__builtin_expect(link == kLinkStepAgain, 0)) {
         if (!StepsTo(kept[k], next)) break;
+      } else {
+        // Without a branch on the link: on stacks that change it would be mispredicted at every other frame.
+        const uint64_t* saved = link == kLinkSameRbp ? &next.rbp : reinterpret_cast<const uint64_t*>(link);
+        if ((*saved ^ next.rbp) | (*reinterpret_cast<const uint64_t*>(next.sp - 8) ^ next.word)) break;
       }
-      if (link != kLinkStepAgain && *reinterpret_cast<const uint64_t*>(next.sp - 8) != next.word) break;
       if (n == max_frames_) {
         n_ = n;
         return Reuse(met, k, StopReason::kDepth);

@@ -103,6 +103,62 @@ template <int kKind>
   return Recurse<(kKind + 1) % 7>(depth - 1, costs) + local[0];
 }
 
+// Stacks that wander at random through a few dozen call sites: nothing repeats for the branch predictor.
+uint64_t g_random = 88172645463325252;
+uint64_t g_walk_ticks, g_memo_ticks, g_wander_frames, g_wander_reused, g_wander_walks;
+constexpr uint64_t kInterrupted = 20'000;  // ticks: another program had the processor meanwhile
+
+uint32_t Random() {
+  g_random ^= g_random << 13, g_random ^= g_random >> 7, g_random ^= g_random << 17;
+  return static_cast<uint32_t>(g_random >> 20);
+}
+uint64_t Ticks() {
+  unsigned ignored;
+  return __builtin_ia32_rdtscp(&ignored);
+}
+
+[[gnu::noinline]] void TimeBoth() {
+  uint64_t pcs[kMost];
+  uint32_t reused = 0;
+  Registers start;
+  CaptureCaller(&start);
+  uint64_t t0 = Ticks(), t1 = Ticks();
+  uint32_t frames = Walk(start, g_limits, pcs, kMost).frames;
+  uint64_t t2 = Ticks();
+  WalkWithMemo(start, g_limits, &g_memo, pcs, kMost, &reused);
+  uint64_t t3 = Ticks();
+  if (t3 - t0 > kInterrupted) return;
+  g_wander_frames += frames;
+  g_walk_ticks += t2 - t1 - (t1 - t0);
+  g_memo_ticks += t3 - t2 - (t1 - t0);
+  g_wander_reused += reused;
+  ++g_wander_walks;
+}
+
+[[gnu::noinline]] int Wander(int budget);
+template <int kKind>
+[[gnu::noinline]] int Site(int budget) {
+  volatile long locals[1 + kKind % 5] = {};
+  int sum = Wander(budget - 1);
+  if (Random() % 3 == 0) sum += Wander(budget - 3);
+  return sum + static_cast<int>(locals[0]);
+}
+int Wander(int budget) {
+  if (budget <= 0) return TimeBoth(), 1;
+  static int (*const kSites[])(int) = {Site<0>, Site<1>, Site<2>, Site<3>, Site<4>, Site<5>, Site<6>, Site<7>};
+  return kSites[Random() % 8](budget) + 1;
+}
+
+void MeasureWandering() {
+  uint64_t from = Now(), from_ticks = Ticks();
+  while (g_wander_walks < 200'000) Wander(20);
+  double ns_per_tick = static_cast<double>(Now() - from) / static_cast<double>(Ticks() - from_ticks);
+  double frames = static_cast<double>(g_wander_frames);
+  printf("random stacks, %.0f frames on average: walk %.2f, memo %.2f (%.0f %% reused)\n",
+         frames / static_cast<double>(g_wander_walks), static_cast<double>(g_walk_ticks) * ns_per_tick / frames,
+         static_cast<double>(g_memo_ticks) * ns_per_tick / frames, 100 * static_cast<double>(g_wander_reused) / frames);
+}
+
 // Every other frame is generated code without CFI, as in a JIT's stack.
 void (*g_generated)(void (*)());
 int g_depth;
@@ -159,4 +215,5 @@ int main() {
            costs.step, costs.backtrace);
   }
   MeasureGenerated();
+  MeasureWandering();
 }
