@@ -43,7 +43,6 @@ void Reception::AcceptAll() {
   for (int i = 0; i < kAcceptsATurn && listening_.Valid(); ++i) {
     UniqueFd socket(accept4(listening_.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (socket.Valid()) {
-      ClearNotice("accept");
       Add(std::move(socket));
       continue;
     }

@@ -96,6 +96,9 @@ Environment RecordedEnvironment(const Options& options, const std::filesystem::p
   Set(&environment, "LEAKHUNT_COLLECTOR", "connect");
   if (options.sample_bytes) Set(&environment, "LEAKHUNT_SAMPLE_BYTES", std::to_string(*options.sample_bytes));
   if (options.budget_ppm) Set(&environment, "LEAKHUNT_BUDGET", Percent(*options.budget_ppm));
+  // A guest that finds no sampling in its environment waits for the welcome, at each start of a process.
+  bool known = FindVariable(&environment, "LEAKHUNT_SAMPLE_BYTES") != nullptr || FindVariable(&environment, "LEAKHUNT_BUDGET") != nullptr;
+  if (!known) Set(&environment, "LEAKHUNT_BUDGET", Percent(kDefaultBudgetPpm));
   if (options.track) Set(&environment, "LEAKHUNT_TRACK", TrackList(*options.track));
   if (options.follow_children) Set(&environment, "LEAKHUNT_CHILDREN", *options.follow_children ? "follow" : "ignore");
   if (options.interval_ms) Set(&environment, "LEAKHUNT_INTERVAL", std::to_string(*options.interval_ms) + "ms");
