@@ -95,7 +95,8 @@ class Analyzer {
     blocks.from_ms = from_ms;
     blocks.age_ms = age_ms;
     blocks.spread = FindSpread(history_.cohorts, from_ms, end_ms_ - age_ms, clock_, measure_);
-    double limit = thresholds_.flat_deviation + thresholds_.flat_noise / std::sqrt(std::max(1.0, blocks.spread.samples));
+    double independent = std::max(thresholds_.min_survivors, blocks.spread.samples / blocks.spread.dispersion);
+    double limit = thresholds_.flat_deviation + thresholds_.flat_noise / std::sqrt(independent);
     double least = Slowing(from_ms, age_ms) ? thresholds_.min_slowing_survivors : thresholds_.min_survivors;
     blocks.flat = blocks.spread.samples >= least && blocks.spread.bins >= 4 && blocks.spread.deviation <= limit;
     return blocks;
@@ -245,7 +246,9 @@ class Analyzer {
   // when nothing old has died, the old population can only have grown.
   void Reconstruct() {
     const OldBlocks& blocks = result_.blocks;
-    if (!blocks.flat || !blocks.stay) return;
+    if (!blocks.flat || !blocks.stay || blocks.hazard.expected_high > thresholds_.hazard) return;
+    if (static_cast<int64_t>(history_.points.size()) < thresholds_.min_reconstructed) return;
+    if (end_ms_ - start_ms_ < thresholds_.min_reconstructed_ms) return;
     double inflow = blocks.spread.samples;
     result_.reconstructed = true;
     result_.p = PoissonAtMost(blocks.hazard.expected_high * inflow / 2, inflow);

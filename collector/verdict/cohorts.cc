@@ -16,6 +16,23 @@ double ShareInside(const snapshot::Cohort& cohort, int64_t from_ms, int64_t to_m
   return static_cast<double>(high - low) / static_cast<double>(cohort.to_ms - cohort.from_ms);
 }
 
+// Squared differences of neighbours over what Poisson births would give. A slow change of the rate adds next to
+// nothing, bursts add much. Empty cohorts are not stored: a gap stands for zeros.
+double Dispersion(const std::vector<snapshot::Cohort>& cohorts, int64_t from_ms, int64_t to_ms) {
+  double squares = 0, births = 0, before = 0;
+  int64_t until_ms = from_ms;
+  for (const auto& cohort : cohorts) {
+    if (cohort.from_ms < from_ms || cohort.to_ms > to_ms) continue;
+    auto now = static_cast<double>(cohort.samples);
+    bool gap = cohort.from_ms > until_ms;
+    squares += gap ? before * before + now * now : births > 0 ? (now - before) * (now - before) : 0;
+    births += now;
+    before = now;
+    until_ms = cohort.to_ms;
+  }
+  return births > 0 ? std::max(1.0, squares / (2 * births)) : 1;
+}
+
 }  // namespace
 
 double Of(const snapshot::Cohort& cohort, Measure measure) {
@@ -43,6 +60,7 @@ Spread FindSpread(const std::vector<snapshot::Cohort>& cohorts, int64_t from_ms,
   double whole = BornIn(cohorts, from_ms, to_ms, measure);
   spread.samples = BornIn(cohorts, from_ms, to_ms, Measure::kSamples);
   if (whole <= 0) return spread;
+  spread.dispersion = Dispersion(cohorts, from_ms, to_ms);
   for (ClockKind kind : kClocks) {
     double start = clock.At(kind, from_ms), span = clock.At(kind, to_ms) - start;
     if (span <= 0) continue;

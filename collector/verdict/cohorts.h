@@ -21,6 +21,7 @@ double BornIn(const std::vector<snapshot::Cohort>& cohorts, int64_t from_ms, int
 struct Spread {
   double deviation = 1;  // largest gap between the survivors' cumulative births and the better of the two clocks, 0..1
   double samples = 0;    // recorded survivors
+  double dispersion = 1; // births of neighbouring cohorts differ by so much more than chance alone: bursts; 1 = by chance
   int bins = 0;          // cohort limits the deviation was looked for at
 };
 

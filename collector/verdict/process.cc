@@ -19,7 +19,7 @@ constexpr double kSignificant = 0.025;
 constexpr double kStartupShare = 0.1;         // of the watch: not a trend yet
 constexpr double kRssMatters = 256.0 * 1024;  // growth of RSS below this is noise of the allocator
 constexpr double kRssMattersShare = 0.01;
-constexpr int64_t kShortestWatchMs = 20'000;
+constexpr int64_t kShortestWatchMs = 8'000;
 
 double Rss(const VitalsPoint& v) { return static_cast<double>(v.rss_bytes); }
 double LiveHeap(const VitalsPoint& v) { return static_cast<double>(v.heap_live_bytes); }

@@ -11,6 +11,8 @@ struct Thresholds {
   double false_discovery_rate = 0.05;  // Benjamini–Hochberg over the sites of a process
   int64_t min_points = 6;              // snapshots a trend needs
   int64_t min_span_ms = 8'000;         // shorter runs prove nothing
+  int64_t min_reconstructed = 3;               // snapshots from which birth dates may stand in for a trend …
+  int64_t min_reconstructed_ms = 600'000;      // … of a run this long: a short program that builds its data looks the same
   double recent_share = 0.4;           // "recently": this last part of the growth
   double recent_ratio = 0.45;          // recent slope over whole slope that still counts as steady
   double growth_ratio = 0.55;          // growth of live over what the old survivors alone would add
@@ -23,7 +25,7 @@ struct Thresholds {
   double slowing_ratio = 1.5;         // from that ratio on
   double slowing_begins = 0.2;        // of the run: before it, a burst of births is start-up
   double flat_deviation = 0.13;  // largest gap between survivors and the clock they were born by …
-  double flat_noise = 0.75;      // … plus this over the root of the number of survivors
+  double flat_noise = 0.75;      // … plus this over the root of the number of survivors, bursts counted once
   double min_old_share = 0.2;    // of the run, that the births under test must span
   // Late hazard: deaths expected of one old block over the span of the growth.
   double hazard = 0.30;

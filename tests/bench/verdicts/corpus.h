@@ -26,6 +26,10 @@ bool HeldOut(const std::string& name);
 // All of it, in a fixed order. `scale`: variants a scenario (the reported corpus has 8).
 std::vector<Labelled> BuildCorpus(int variants = 8);
 
+// The histories recorded from real programs, from tests/data/verdicts/*.txt in the order of their names. Throws
+// std::runtime_error when a file cannot be read: they are part of the tree.
+std::vector<Labelled> ReadRecorded(const std::string& directory);
+
 // Ordinary sites of a process beside the one under test: false-discovery control needs a crowd.
 std::vector<verdict::History> BuildCrowd(int sites);
 

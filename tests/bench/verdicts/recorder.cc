@@ -7,7 +7,8 @@ namespace leakhunt::corpus {
 
 namespace {
 constexpr uint32_t kGone = 0xFFFF'FFFF;
-constexpr int kMostCohorts = 32;
+constexpr double kTickS = 0.01;
+constexpr double kMostCohorts = 64;
 }  // namespace
 
 uint64_t Random::Next() {
@@ -83,10 +84,10 @@ verdict::HistoryPoint Recorder::Observe(double time_s, double activity) const {
   return point;
 }
 
-// Equal widths from the start on, doubled until 32 suffice.
+// The ledger's edges: 2^k ticks wide from the start on, k the smallest for which 64 suffice.
 std::vector<snapshot::Cohort> Recorder::Cohorts(double time_s) const {
-  double width = 1;
-  while (time_s / width > kMostCohorts) width *= 2;
+  double width = kTickS;
+  while (time_s / width >= kMostCohorts) width *= 2;
   auto bins = static_cast<size_t>(time_s / width) + 1;
   std::vector<snapshot::Cohort> all(bins), filled;
   for (Block block : live_) {

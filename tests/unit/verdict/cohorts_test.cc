@@ -55,6 +55,18 @@ TEST(Spread, FollowsActivityWhenTheProcessSleptHalfOfTheTime) {
   EXPECT_LT(spread.deviation, 0.01);
 }
 
+TEST(Spread, BurstsAreDispersedAndASlowDeclineIsNot) {
+  Clock clock(Bare(20'000), 0, 20'000);
+  std::vector<Cohort> bursts, decline;
+  for (int b = 0; b < 20; ++b) {
+    auto falling = static_cast<uint64_t>(400 - 18 * b);
+    decline.push_back({b * 1000, (b + 1) * 1000, falling, 0, static_cast<double>(falling)});
+    if (b % 4 == 0) bursts.push_back({b * 1000, (b + 1) * 1000, 400, 0, 400});
+  }
+  EXPECT_GT(FindSpread(bursts, 0, 20'000, clock, Measure::kBlocks).dispersion, 100);
+  EXPECT_LT(FindSpread(decline, 0, 20'000, clock, Measure::kBlocks).dispersion, 2);
+}
+
 TEST(Spread, NoSurvivorsDeviateFully) {
   Spread spread = FindSpread({}, 0, 20'000, Clock(Bare(20'000), 0, 20'000), Measure::kBlocks);
   EXPECT_EQ(spread.deviation, 1);

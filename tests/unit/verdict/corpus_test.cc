@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <sstream>
 
 #include "tests/bench/verdicts/corpus.h"
 #include "tests/bench/verdicts/score.h"
+#include "tests/bench/verdicts/stored.h"
 
 namespace leakhunt::corpus {
 namespace {
@@ -72,6 +74,40 @@ TEST(Corpus, UndecidedGrowthSaysWhatItNeeds) {
       EXPECT_NE(verdict.needs, "") << Whole().histories[i].name;
     }
   }
+}
+
+// redis with growing keys, a growing list and capped keys; the bundled service, exact and sampled.
+TEST(Recorded, RealProgramsAreJudgedAsTheirDriversKnow) {
+  Score score;
+  std::vector<Labelled> recorded = ReadRecorded(LEAKHUNT_VERDICT_DATA);
+  std::vector<verdict::SiteVerdict> verdicts = JudgeInCrowd(recorded);
+  for (size_t i = 0; i < recorded.size(); ++i) score.Add(recorded[i], verdicts[i]);
+  EXPECT_GE(score.Histories(), 50);
+  EXPECT_EQ(score.Precision(), 1) << score.Table("recorded");
+  EXPECT_EQ(score.Recall(), 1) << score.Table("recorded");
+}
+
+TEST(Recorded, StoredHistoriesReadBackAsTheyWere) {
+  Labelled before = BuildCorpus(1).front();
+  std::stringstream text;
+  text.precision(17);
+  Store(before, text);
+  std::string error;
+  std::vector<Labelled> after = ReadStored(text, error);
+  ASSERT_EQ(after.size(), 1u) << error;
+  ASSERT_EQ(after[0].history.points.size(), before.history.points.size());
+  EXPECT_EQ(after[0].history.points.back().lifetimes, before.history.points.back().lifetimes);
+  EXPECT_EQ(after[0].history.points.back().live, before.history.points.back().live);
+  EXPECT_EQ(after[0].history.earlier.size(), before.history.earlier.size());
+  EXPECT_EQ(after[0].history.cohorts.size(), before.history.cohorts.size());
+  EXPECT_EQ(after[0].label, before.label);
+}
+
+TEST(Recorded, AForeignFileIsRefusedWithItsLine) {
+  std::stringstream text("site a leak exact bytes 5\nnonsense\n");
+  std::string error;
+  EXPECT_TRUE(ReadStored(text, error).empty());
+  EXPECT_EQ(error, "line 2: nonsense");
 }
 
 TEST(Corpus, IsTheSameEveryTime) {
