@@ -243,6 +243,19 @@ void SwitchOff(const char* why) {
   Fail(why);
 }
 
+void SeccompBegins() {
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return;
+  Header()->flags |= protocol::kFlagSeccomp;
+  sys::g_gate.pid = sys::GetPid();
+  sys::StoreRelease(&sys::g_gate.closed, 1u);
+}
+
+void SeccompFailed() {
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return;
+  sys::StoreRelease(&sys::g_gate.closed, 0u);
+  Header()->flags &= ~uint32_t{protocol::kFlagSeccomp};
+}
+
 void ObjectsUnloaded() {
   if (!Enter()) return;
   unwind::AfterUnload();

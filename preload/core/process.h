@@ -60,6 +60,11 @@ void ProcessExits(int status);
 void ProcessExecs();
 void ProcessExecFailed();
 
+// The program is about to install a seccomp filter; `failed` takes it back. Recording goes on in the pages that are
+// mapped; growth, reconnecting and everything else that needs the kernel stops.
+void SeccompBegins();
+void SeccompFailed();
+
 // After a successful dlclose: objects may be gone from memory.
 void ObjectsUnloaded();
 

@@ -170,6 +170,7 @@ protocol::StackTally* FindShared(uint32_t stack, protocol::BlockKind kind) {
 ThreadState* EnsureThreadState() {
   ThreadLocal& local = t_local;
   if (local.state != nullptr && local.generation == g_process.generation) return local.state;
+  if (sys::Gated()) return nullptr;  // no way to ask who this is
   uint32_t tid = static_cast<uint32_t>(sys::GetTid());
   ThreadState* state = TakeOver(tid);
   if (state == nullptr) {

@@ -46,7 +46,7 @@ int AroundOurs(unsigned first, unsigned last, CloseRange close_range) {
 // musl has no such function; Linux has had the call since 5.9.
 int CloseRange(unsigned first, unsigned last, int flags) {
   if (real_close_range.Get() != nullptr) return CallReal(real_close_range, first, last, flags);
-  long result = sys::Call(SYS_close_range, first, last, flags);
+  long result = sys::CallForProgram(SYS_close_range, first, last, flags);
   if (!sys::Failed(result)) return 0;
   errno = static_cast<int>(-result);
   return -1;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "preload/core/process.h"
@@ -16,11 +17,14 @@ using namespace leakhunt;
 
 namespace {
 
+constinit hooks::Real<int(int, unsigned long, unsigned long, unsigned long, unsigned long)> real_prctl("prctl");
+
 void ExitsWith(int status, void*) { core::ProcessExits(status); }
 
 __attribute__((constructor)) void Begin() {
   int saved = errno;
   hooks::FindAllocator();
+  real_prctl.Get();  // looked up now: after a filter, dlsym's own needs might not be met
   core::ConnectProcess();
   // Registered early, so it runs late: after the program's own handlers.
   if (&on_exit != nullptr) on_exit(ExitsWith, nullptr);
@@ -44,6 +48,20 @@ int Exec(Call call) {
 }
 
 }  // namespace
+
+// Only to see a seccomp filter coming. PR_SET_SECCOMP's own hook for syscall(2) is in raw.cc.
+LEAKHUNT_HOOK int prctl(int option, ...) noexcept {
+  va_list list;
+  va_start(list, option);
+  unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long);
+  unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
+  va_end(list);
+  if (option != PR_SET_SECCOMP) return real_prctl.Get()(option, a, b, c, d);
+  core::SeccompBegins();
+  int result = real_prctl.Get()(option, a, b, c, d);
+  if (result != 0) core::SeccompFailed();
+  return result;
+}
 
 LEAKHUNT_HOOK void _exit(int status) {
   core::ProcessExits(status);

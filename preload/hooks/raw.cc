@@ -4,11 +4,13 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "preload/core/mappings.h"
+#include "preload/core/process.h"
 #include "preload/hooks/closing.h"
 #include "preload/hooks/duplication.h"
 #include "preload/hooks/handle_hook.h"
@@ -64,6 +66,15 @@ long Duplicate(const hooks::Caller& caller, long number, const Arguments& x) {
   long fd = way.Settle(static_cast<int>(Call(number, x)));
   if (fd >= 0 && fd != x.a) core::HandleDuplicated(Fd(x.a), Fd(fd), &caller);
   return fd;
+}
+
+// libseccomp and Chromium's sandbox install their filters this way.
+long Seccomp(long number, const Arguments& x) {
+  if (number == SYS_seccomp && x.a > 1) return Call(number, x);  // asks, installs nothing (SECCOMP_GET_...)
+  core::SeccompBegins();
+  long result = Call(number, x);
+  if (result < 0) core::SeccompFailed();
+  return result;
 }
 
 // Raw clone with the parent's memory but not its descriptors.
@@ -141,6 +152,8 @@ LEAKHUNT_HOOK long syscall(long number, ...) noexcept {
   va_end(list);
   switch (number) {
     case SYS_close: return Close(x);
+    case SYS_seccomp: return Seccomp(number, x);
+    case SYS_prctl: return x.a == PR_SET_SECCOMP ? Seccomp(number, x) : Call(number, x);
     case SYS_close_range: return close_range(static_cast<unsigned>(x.a), static_cast<unsigned>(x.b), Fd(x.c));
     case SYS_dup: return Duplicate(hooks::Caller(), number, x);
 #ifdef SYS_dup2

@@ -6,6 +6,9 @@
 #include "preload/sys/syscall.h"
 
 namespace leakhunt::sys {
+
+constinit Gate g_gate = {};
+
 namespace {
 
 constexpr uint64_t kPage = 4096;
