@@ -93,6 +93,8 @@ void HandleRows::AddTotals(const HandleRowsInput& input) {
     into.opened += from.opened;
     into.closed += from.closed;
     into.peak += from.peak;
+    if (from.type == HandleType::kOther) continue;
+    if (hint_stacks_.FindOrAdd(stacks_.IndexOf(from.stack)) == hints_.size()) hints_.push_back(from.type);
   }
   for (const uint32_t stack : input.reconciled->closed_unseen) ++TotalsOf(stacks_.IndexOf(stack)).closed_unseen;
   for (const auto& [stack, type] : *input.closed_types) {

@@ -99,7 +99,9 @@ std::vector<HandleTotalsOfStack> ReadHandleTallies(const PageFile& file, const P
       if (!file.Read(at, page, sizeof(page))) return totals;
       for (const protocol::HandleTally& tally : page) {
         if (tally.used == 0 || totals.size() >= kMaxTallies) continue;
+        const uint32_t type = (tally.used >> 8) & 0xFF;
         totals.push_back({tally.stack, tally.opened, tally.closed, tally.peak});
+        if (type >= 1 && type <= protocol::kHandleTypes) totals.back().type = static_cast<snapshot::HandleType>(type - 1);
       }
     }
   }

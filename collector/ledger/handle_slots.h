@@ -51,6 +51,7 @@ HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory);
 struct HandleTotalsOfStack {
   uint32_t stack = 0;  // guest's reference
   uint64_t opened = 0, closed = 0, peak = 0;
+  snapshot::HandleType type = snapshot::HandleType::kOther;  // of the first one, when the guest said
 };
 std::vector<HandleTotalsOfStack> ReadHandleTallies(const PageFile& file, const PageDirectory& directory);
 

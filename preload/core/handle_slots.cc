@@ -102,7 +102,7 @@ HandleSlot* TakeHandleSlot(SlotTaker taker) {
 
 void GiveHandleSlot(HandleSlot* slot) { g_free.Push(slot); }
 
-uint32_t HandleTallyOf(uint32_t stack) {
+uint32_t HandleTallyOf(uint32_t stack, protocol::HandleType type) {
   uint32_t found = FindTally(stack);
   if (found != 0) return found;
   Tallies& t = g_tallies;
@@ -118,7 +118,7 @@ uint32_t HandleTallyOf(uint32_t stack) {
     if (t.page != nullptr) {
       HandleTally* tally = &t.page[t.used];
       tally->stack = stack;
-      sys::StoreRelease(&tally->used, 1u);  // partner: the collector's tally sweep
+      sys::StoreRelease(&tally->used, 1 | (static_cast<uint32_t>(type) + 1) << 8);  // partner: the collector's tally sweep
       found = static_cast<uint32_t>(t.file_offset / sizeof(HandleTally)) + t.used++;
       t.by_stack.Insert(Key(stack), found);
     }
@@ -135,7 +135,7 @@ void InitializeHandleSlots() {
   g_tallies = Tallies();
   g_unknown_tally = 0;
   if (!g_tallies.by_stack.Create(g_process.generation, 512)) return;
-  g_unknown_tally = HandleTallyOf(UnknownStack());
+  g_unknown_tally = HandleTallyOf(UnknownStack(), protocol::HandleType::kOther);
   if (Refill(&g_free)) FillReserve();
 }
 

@@ -18,8 +18,8 @@ enum class SlotTaker : uint8_t { kVisitor, kHandler };
 protocol::HandleSlot* TakeHandleSlot(SlotTaker taker);
 void GiveHandleSlot(protocol::HandleSlot* slot);
 
-// Reference of the stack's tally, made when new; 0 at the bound. Caller is a visitor.
-uint32_t HandleTallyOf(uint32_t stack);
+// Reference of the stack's tally, made when new (of a handle of `type`); 0 at the bound. Caller is a visitor.
+uint32_t HandleTallyOf(uint32_t stack, protocol::HandleType type);
 // The tally of the unknown stack; any context.
 uint32_t UnknownHandleTally();
 

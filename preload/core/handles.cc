@@ -141,7 +141,7 @@ void OpenedVisiting(int fd, const HandleDescription& description, const unwind::
   }
   uint32_t stack = CaptureStack(state, caller);
   if (stack != state->handle_stack) {
-    state->handle_tally = HandleTallyOf(stack);
+    state->handle_tally = HandleTallyOf(stack, description.type);
     state->handle_stack = state->handle_tally == 0 ? 0 : stack;
   }
   Publish(fd, description, Origin{Take(state), stack, state->handle_tally, state->index});

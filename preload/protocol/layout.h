@@ -354,7 +354,7 @@ enum HandleFlags : uint8_t { kHandleListening = 1, kHandleStream = 2, kHandleDir
 
 struct HandleTally {
   uint32_t stack;   // 0 = unknown stack's entry when `used` is 1
-  uint32_t used;    // release-stored 1 last
+  uint32_t used;    // release-stored last: bits 0-7 1; bits 8-15 HandleType of the first one + 1, 0 not said
   uint64_t opened;  // monotone
   uint64_t closed;  // monotone; opened - closed = open
   uint64_t peak;    // highest open, best effort under races
