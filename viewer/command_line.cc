@@ -62,7 +62,7 @@ void AddRanking(CLI::App* app, uint32_t mask, Options& o) {
   if (mask & (kRank | kLimitOnly)) {
     app->add_option("--limit", o.limit, "at most N rows; 0 = all")->type_name("N")->check(CLI::NonNegativeNumber);
   }
-  if (mask & kRank) AddChoice(app, "--sort", o.sort, kSorts, "order of the rows");
+  if (mask & kRank) AddChoice(app, "--sort", o.sort, kSorts, "order of the rows; growth: what leaks before what is bounded");
   if (mask & kGroup) AddChoice(app, "--by", o.by, kBys, "what one row is");
   if (mask & kFilter) {
     app->add_option("--filter", o.filter, "only where a function, file, module or label matches")->type_name("REGEX");

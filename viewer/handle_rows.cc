@@ -6,6 +6,7 @@
 #include <map>
 
 #include "viewer/judged.h"
+#include "viewer/site_rows.h"
 #include "viewer/stack_filter.h"
 
 namespace leakhunt::viewer {
@@ -148,6 +149,9 @@ class Rows {
 
   void Sort() {
     std::stable_sort(rows_.begin(), rows_.end(), [this](const HandleRow& a, const HandleRow& b) {
+      int tier_a = options_.sort == Sort::kGrowth ? GrowthTier(a.verdict) : 0;
+      int tier_b = options_.sort == Sort::kGrowth ? GrowthTier(b.verdict) : 0;
+      if (tier_a != tier_b) return tier_a < tier_b;
       double x = Rank(a), y = Rank(b);
       if (x != y) return x > y;
       return a.open != b.open ? a.open > b.open : a.opened > b.opened;

@@ -4,6 +4,7 @@
 
 #include "symbolizer/symbolizer.h"
 #include "viewer/frame_kind.h"
+#include "viewer/render/function_name.h"
 
 namespace leakhunt::viewer {
 namespace {
@@ -92,15 +93,17 @@ std::string PlaceName(const ResolvedFrame* frame) {
   if (frame->function.empty()) {
     return module.empty() ? fmt::format("{:#x}", frame->offset) : fmt::format("{}+{:#x}", module, frame->offset);
   }
-  if (frame->file.empty()) return module.empty() ? frame->function : frame->function + " " + module;
-  return fmt::format("{} {}:{}", frame->function, BaseName(frame->file), frame->line);
+  std::string function = ShortFunction(frame->function);
+  if (frame->file.empty()) return module.empty() ? function : function + " " + module;
+  return fmt::format("{} {}:{}", function, BaseName(frame->file), frame->line);
 }
 
-std::string FrameName(const ResolvedFrame& frame) {
+std::string FrameName(const ResolvedFrame& frame, NameStyle style) {
   std::string_view module = BaseName(frame.module);
   if (frame.function.empty()) return PlaceName(&frame);
-  if (!frame.file.empty()) return fmt::format("{} ({}:{})", frame.function, BaseName(frame.file), frame.line);
-  return module.empty() ? frame.function : fmt::format("{} ({})", frame.function, module);
+  std::string function = style == NameStyle::kShort ? ShortFunction(frame.function) : frame.function;
+  if (!frame.file.empty()) return fmt::format("{} ({}:{})", function, BaseName(frame.file), frame.line);
+  return module.empty() ? function : fmt::format("{} ({})", function, module);
 }
 
 }  // namespace leakhunt::viewer

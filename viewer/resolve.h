@@ -53,10 +53,12 @@ class Resolver {
 // nullptr when the stack is empty; the innermost frame when none is the program's own.
 const ResolvedFrame* OwnFrame(const ResolvedStack& stack);
 
-// "handle_request server.cc:42"; "libfoo.so+0x1234" without a symbol; "(unknown)" for null. File names without directory.
+// "handle_request server.cc:42"; "libfoo.so+0x1234" without a symbol; "(unknown)" for null. File names without
+// directory, functions without parameters.
 std::string PlaceName(const ResolvedFrame* frame);
+enum class NameStyle { kShort, kFull };
 // As it stands in a stack listing: "handle_request (server.cc:42)".
-std::string FrameName(const ResolvedFrame& frame);
+std::string FrameName(const ResolvedFrame& frame, NameStyle style);
 // The last part of a path.
 std::string_view BaseName(std::string_view path);
 

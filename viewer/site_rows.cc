@@ -136,6 +136,9 @@ class Rows {
 
   void Sort() {
     std::stable_sort(rows_.begin(), rows_.end(), [this](const SiteRow& a, const SiteRow& b) {
+      int tier_a = options_.sort == Sort::kGrowth ? GrowthTier(a.verdict) : 0;
+      int tier_b = options_.sort == Sort::kGrowth ? GrowthTier(b.verdict) : 0;
+      if (tier_a != tier_b) return tier_a < tier_b;
       double x = Rank(a), y = Rank(b);
       if (x != y) return x > y;
       if (a.live_bytes.value != b.live_bytes.value) return a.live_bytes.value > b.live_bytes.value;
@@ -159,6 +162,11 @@ Result<std::vector<SiteRow>> SiteRows(Loaded& loaded, const Options& options) {
   Result<StackFilter> filter = StackFilter::Make(options.filter);
   if (!filter) return std::move(filter.error());
   return Rows(loaded, options, std::move(*filter)).Make();
+}
+
+int GrowthTier(const std::string& verdict) {
+  if (verdict == "leaking" || verdict == "onset") return 0;
+  return verdict == "bounded" || verdict == "startup" || verdict == "aging-out" ? 2 : 1;
 }
 
 SiteRow SumOfSites(const Snapshot& snapshot) {

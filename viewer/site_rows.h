@@ -26,6 +26,9 @@ struct SiteRow {
 // Scopes and inherited blocks of one stack are one row, unless --by scope. Errors: a bad --filter (exit code 2).
 Result<std::vector<SiteRow>> SiteRows(Loaded& loaded, const Options& options);
 
+// The order of --sort growth before the rate itself: growth judged a leak, growth not decided on, growth that ends.
+int GrowthTier(const std::string& verdict);
+
 // Sum over all sites, before filter and limit.
 SiteRow SumOfSites(const snapshot::Snapshot& snapshot);
 

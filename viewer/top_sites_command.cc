@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "viewer/command.h"
+#include "viewer/render/function_name.h"
 #include "viewer/render/paragraph.h"
 #include "viewer/render/preamble.h"
 #include "viewer/render/stack_lines.h"
@@ -21,8 +22,9 @@ using snapshot::Weighted;
 
 Estimate Of(const Weighted& sum) { return snapshot::Limits(sum); }
 
-std::string Where(const SiteRow& row, Loaded& loaded) {
+std::string Where(const SiteRow& row, Loaded& loaded, const Options& options) {
   std::string place = row.group.empty() ? PlaceName(OwnFrame(loaded.resolver->Stack(row.stack))) : row.group;
+  if (options.by == By::kFunction) place = ShortFunction(place);
   if (row.kind != snapshot::SiteKind::kHeap && row.group.empty()) {
     place = fmt::format("[{}] {}", snapshot::SiteKindName(row.kind), place);
   }
@@ -47,7 +49,7 @@ Table MakeTable(const std::vector<SiteRow>& rows, Loaded& loaded, const Options&
                           Count(row.live_count.value), row.totals_known ? Bytes(row.total_bytes.value) : "",
                           row.growth ? Rate(*row.growth) : "",
                           row.oldest_birth_ms == 0 ? "" : Age(loaded.snapshot->time_ms - row.oldest_birth_ms),
-                          row.verdict, Where(row, loaded)});
+                          row.verdict, Where(row, loaded, options)});
     if (options.by == By::kSite) {
       table.details.push_back(StackLines(loaded.resolver->Stack(row.stack), 5, options.full_stacks));
     }

@@ -21,7 +21,9 @@ std::string Figure(double value, bool is_bytes) { return is_bytes ? Bytes(value)
 
 std::vector<double> ValuesOf(const std::vector<VitalsPoint>& points, const VitalsFigure& figure) {
   std::vector<double> values;
-  for (const VitalsPoint& p : points) values.push_back(static_cast<double>(p.*figure.member));
+  for (const VitalsPoint& p : points) {
+    if (Known(p, figure)) values.push_back(static_cast<double>(p.*figure.member));
+  }
   return values;
 }
 
@@ -31,8 +33,8 @@ Table MakeTable(const std::vector<VitalsPoint>& points, size_t chart_width) {
                    {"since the start", Align::kRight, 3}, {"over time", Align::kLeft}};
   for (const VitalsFigure& figure : VitalsFigures()) {
     std::vector<double> values = ValuesOf(points, figure);
+    if (values.empty() || *std::max_element(values.begin(), values.end()) == 0) continue;
     auto [low, high] = std::minmax_element(values.begin(), values.end());
-    if (values.empty() || *high == 0) continue;
     double change = values.back() - values.front();
     table.rows.push_back({figure.name, Figure(values.back(), figure.is_bytes), Figure(*low, figure.is_bytes),
                           Figure(*high, figure.is_bytes),
@@ -81,7 +83,9 @@ void WriteCsv(const std::vector<VitalsPoint>& points, std::ostream& out) {
   WriteCsvRecord(titles, out);
   for (const VitalsPoint& p : points) {
     std::vector<std::string> cells = {fmt::format("{}", static_cast<double>(p.time_ms) / 1000)};
-    for (const VitalsFigure& figure : VitalsFigures()) cells.push_back(std::to_string(p.*figure.member));
+    for (const VitalsFigure& figure : VitalsFigures()) {
+      cells.push_back(Known(p, figure) ? std::to_string(p.*figure.member) : "");
+    }
     WriteCsvRecord(cells, out);
   }
 }

@@ -5,22 +5,24 @@
 namespace leakhunt::viewer {
 namespace {
 
+// Parts of RSS that were not read at this point are null.
 Json PointJson(const snapshot::VitalsPoint& p) {
+  auto part = [&](uint64_t bytes) { return HasParts(p) ? Json(bytes) : Json(nullptr); };
   return {{"time", TimeJson(p.time_ms)},
           {"rss_bytes", p.rss_bytes},
-          {"pss_bytes", p.pss_bytes},
-          {"heap_live_bytes", p.heap_live_bytes},
-          {"allocator_slack_bytes", p.allocator_slack_bytes},
-          {"mmap_bytes", p.mmap_bytes},
-          {"stack_bytes", p.stack_bytes},
-          {"file_bytes", p.file_bytes},
+          {"pss_bytes", part(p.pss_bytes)},
+          {"heap_live_bytes", part(p.heap_live_bytes)},
+          {"allocator_slack_bytes", part(p.allocator_slack_bytes)},
+          {"mmap_bytes", part(p.mmap_bytes)},
+          {"stack_bytes", part(p.stack_bytes)},
+          {"file_bytes", part(p.file_bytes)},
           {"open_handles", p.open_handles},
           {"threads", p.threads},
           {"peak_rss_bytes", p.peak_rss_bytes},
           {"page_table_bytes", p.page_table_bytes},
           {"swap_bytes", p.swap_bytes},
           {"virtual_bytes", p.virtual_bytes},
-          {"leakhunt_bytes", p.leakhunt_bytes},
+          {"leakhunt_bytes", part(p.leakhunt_bytes)},
           {"cgroup_bytes", p.cgroup_bytes},
           {"allocated_bytes", p.allocated_bytes},
           {"cpu_seconds", NumberJson(p.cpu_seconds)}};

@@ -72,21 +72,25 @@ std::vector<Exhaustion> FindExhaustion(const VitalsSeries& series) {
 
 const std::vector<VitalsFigure>& VitalsFigures() {
   static const std::vector<VitalsFigure> kFigures = {
-      {"RSS", "rss_bytes", &VitalsPoint::rss_bytes, true},
-      {"PSS", "pss_bytes", &VitalsPoint::pss_bytes, true},
-      {"  live heap", "heap_live_bytes", &VitalsPoint::heap_live_bytes, true},
-      {"  allocator slack", "allocator_slack_bytes", &VitalsPoint::allocator_slack_bytes, true},
-      {"  mappings", "mmap_bytes", &VitalsPoint::mmap_bytes, true},
-      {"  stacks", "stack_bytes", &VitalsPoint::stack_bytes, true},
-      {"  files", "file_bytes", &VitalsPoint::file_bytes, true},
-      {"  leakhunt's own", "leakhunt_bytes", &VitalsPoint::leakhunt_bytes, true},
-      {"page tables", "page_table_bytes", &VitalsPoint::page_table_bytes, true},
-      {"swap", "swap_bytes", &VitalsPoint::swap_bytes, true},
-      {"virtual", "virtual_bytes", &VitalsPoint::virtual_bytes, true},
-      {"cgroup", "cgroup_bytes", &VitalsPoint::cgroup_bytes, true},
-      {"descriptors", "open_handles", &VitalsPoint::open_handles, false},
-      {"threads", "threads", &VitalsPoint::threads, false}};
+      {"RSS", "rss_bytes", &VitalsPoint::rss_bytes, true, false},
+      {"PSS", "pss_bytes", &VitalsPoint::pss_bytes, true, true},
+      {"  live heap", "heap_live_bytes", &VitalsPoint::heap_live_bytes, true, true},
+      {"  allocator slack", "allocator_slack_bytes", &VitalsPoint::allocator_slack_bytes, true, true},
+      {"  mappings", "mmap_bytes", &VitalsPoint::mmap_bytes, true, true},
+      {"  stacks", "stack_bytes", &VitalsPoint::stack_bytes, true, true},
+      {"  files", "file_bytes", &VitalsPoint::file_bytes, true, true},
+      {"  leakhunt's own", "leakhunt_bytes", &VitalsPoint::leakhunt_bytes, true, true},
+      {"page tables", "page_table_bytes", &VitalsPoint::page_table_bytes, true, false},
+      {"swap", "swap_bytes", &VitalsPoint::swap_bytes, true, false},
+      {"virtual", "virtual_bytes", &VitalsPoint::virtual_bytes, true, false},
+      {"cgroup", "cgroup_bytes", &VitalsPoint::cgroup_bytes, true, false},
+      {"descriptors", "open_handles", &VitalsPoint::open_handles, false, false},
+      {"threads", "threads", &VitalsPoint::threads, false, false}};
   return kFigures;
 }
+
+bool HasParts(const VitalsPoint& p) { return p.pss_bytes != 0 || p.file_bytes != 0 || p.stack_bytes != 0; }
+
+bool Known(const VitalsPoint& point, const VitalsFigure& figure) { return !figure.is_part || HasParts(point); }
 
 }  // namespace leakhunt::viewer

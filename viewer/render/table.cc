@@ -55,7 +55,8 @@ std::string Line(const std::vector<std::string>& cells, const std::vector<Column
   std::string line;
   for (size_t c = 0; c < columns.size(); ++c) {
     if (widths[c] == 0) continue;
-    std::string cell = Shorten(c < cells.size() ? cells[c] : "", widths[c]);
+    std::string cell = c < cells.size() ? cells[c] : "";
+    cell = c + 1 == columns.size() ? ShortenBeforeLastWord(cell, widths[c]) : Shorten(cell, widths[c]);
     if (!line.empty()) line += std::string(kGap, ' ');
     line += columns[c].align == Align::kRight ? PadLeft(cell, widths[c]) : PadRight(cell, widths[c]);
   }

@@ -24,7 +24,7 @@ struct Table {
   std::vector<std::vector<std::string>> details;  // by row; may be shorter than `rows`
 };
 
-// The last column takes what is left of the width and is cut; details are cut too. Columns empty in every row are dropped,
+// The last column takes what is left of the width and is cut before its last word; details are cut too. Columns empty in every row are dropped,
 // and expendable ones as long as the last has no room.
 void WriteTextTable(const Table& table, const Terminal& terminal, std::ostream& out);
 void WriteMarkdownTable(const Table& table, std::ostream& out);

@@ -140,6 +140,15 @@ std::string Shorten(const std::string& text, size_t columns) {
   return text.substr(0, end) + "…";
 }
 
+std::string ShortenBeforeLastWord(const std::string& text, size_t columns) {
+  constexpr size_t kLeastFirst = 8;
+  size_t space = text.rfind(' ');
+  if (Width(text) <= columns || space == std::string::npos) return Shorten(text, columns);
+  std::string last = text.substr(space);
+  if (Width(last) + kLeastFirst > columns) return Shorten(text, columns);
+  return Shorten(text.substr(0, space), columns - Width(last)) + last;
+}
+
 std::string PadLeft(const std::string& text, size_t columns) {
   size_t width = Width(text);
   return width >= columns ? text : std::string(columns - width, ' ') + text;

@@ -22,8 +22,10 @@ std::string Sparkline(const std::vector<double>& values, size_t width);  // "" f
 
 // Columns a UTF-8 text takes on screen, counting a code point as one.
 size_t Width(const std::string& text);
-// Cut in the middle or at the end with "…" to at most `columns`.
+// Cut at the end with "…" to at most `columns`.
 std::string Shorten(const std::string& text, size_t columns);
+// The same, but what is cut is before the last word, so that "function file.cc:12" keeps file and line.
+std::string ShortenBeforeLastWord(const std::string& text, size_t columns);
 std::string PadLeft(const std::string& text, size_t columns);
 std::string PadRight(const std::string& text, size_t columns);
 // Control characters and broken UTF-8 made visible as "?": labels and names come from other programs.

@@ -8,6 +8,7 @@
 #include "viewer/growth.h"
 #include "viewer/handle_rows.h"
 #include "viewer/options.h"
+#include "viewer/render/function_name.h"
 #include "viewer/render/table.h"
 #include "viewer/render/units.h"
 
@@ -56,6 +57,33 @@ TEST(Units, SparklineSpansLowestToHighest) {
   EXPECT_EQ(Sparkline({5, 5, 5}, 10), "▁▁▁");
   EXPECT_EQ(Width(Sparkline(std::vector<double>(1000, 1), 24)), 24u);
   EXPECT_EQ(Sparkline({1}, 10), "");
+}
+
+TEST(Units, TheLastWordOutlivesTheCut) {
+  EXPECT_EQ(ShortenBeforeLastWord("leaky::handle_report handlers.cc:23", 24), "leaky::h… handlers.cc:23");
+  EXPECT_EQ(ShortenBeforeLastWord("leaky::handle_report handlers.cc:23", 10), "leaky::ha…");
+  EXPECT_EQ(ShortenBeforeLastWord("short", 10), "short");
+}
+
+TEST(ShortFunction, DropsParametersTemplateArgumentsAndReturnTypes) {
+  EXPECT_EQ(ShortFunction("leaky::handle_report(leaky::Service&, leaky::Request const&)"), "leaky::handle_report");
+  EXPECT_EQ(ShortFunction("void std::vector<int, std::allocator<int> >::push_back(int&&)"), "std::vector::push_back");
+  EXPECT_EQ(ShortFunction("leaky::(anonymous namespace)::AcceptLoop(leaky::Service&, int)"),
+            "leaky::(anonymous namespace)::AcceptLoop");
+  EXPECT_EQ(ShortFunction("std::basic_ostream<char>& std::operator<< <char>(std::basic_ostream<char>&, char const*)"),
+            "std::operator<<");
+  EXPECT_EQ(ShortFunction("Cache::operator()(int) const"), "Cache::operator()");
+  EXPECT_EQ(ShortFunction("operator new(unsigned long)"), "operator new");
+  EXPECT_EQ(ShortFunction("main::{lambda(int)#1}::operator()(int) const"), "main::{lambda#1}::operator()");
+  EXPECT_EQ(ShortFunction("Server::Size(int) const"), "Server::Size");
+  EXPECT_EQ(ShortFunction("run(int) [clone .part.0]"), "run [clone .part.0]");
+}
+
+TEST(ShortFunction, LeavesOtherLanguagesAndOddNamesAlone) {
+  for (const char* name : {"malloc", "", "<alloc::vec::Vec<T> as core::ops::Drop>::drop", "main.handleRequest", "a<b", "x(("}) {
+    EXPECT_EQ(ShortFunction(name), name);
+  }
+  EXPECT_EQ(ShortFunction("core::ptr::drop_in_place<alloc::vec::Vec<u8>>"), "core::ptr::drop_in_place");
 }
 
 TEST(Table, CsvQuotesAndDefusesFormulas) {
@@ -114,7 +142,7 @@ TEST(OwnFrame, IsTheFirstThatIsTheProgramsOwn) {
   ResolvedFrame vector{"std::vector<int>::reserve(unsigned long)", "/usr/include/c++/12/bits/vector.tcc", 70, 0, "/opt/s", "", 1, true};
   ResolvedFrame own{"fill", "/src/server.cc", 42, 7, "/opt/s", "", 2, false};
   EXPECT_EQ(PlaceName(OwnFrame({vector, own})), "fill server.cc:42");
-  EXPECT_EQ(PlaceName(OwnFrame({vector})), "std::vector<int>::reserve(unsigned long) vector.tcc:70");
+  EXPECT_EQ(PlaceName(OwnFrame({vector})), "std::vector::reserve vector.tcc:70");
   EXPECT_EQ(PlaceName(OwnFrame({})), "(unknown)");
 }
 
