@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "preload/protocol/layout.h"
+#include "collector/snapshot/process_flags.h"
 #include "viewer/render/units.h"
 
 namespace leakhunt::viewer {
@@ -17,16 +17,16 @@ struct FlagText {
 };
 
 constexpr FlagText kFlags[] = {
-    {protocol::kFlagOwnMalloc, Health::kProblem, "malloc",
+    {snapshot::kOwnMalloc, Health::kProblem, "malloc",
      "the program defines malloc itself: its own allocations are not seen",
      "link the allocator as a shared library, or preload it"},
-    {protocol::kFlagSwitchedOff, Health::kProblem, "guest", "the library met an impossible state and stopped recording",
+    {snapshot::kSwitchedOff, Health::kProblem, "guest", "the library met an impossible state and stopped recording",
      "please report it with this recording"},
-    {protocol::kFlagSeccomp, Health::kNote, "seccomp", "a seccomp filter was installed: the pages could not grow after that",
+    {snapshot::kSeccomp, Health::kNote, "seccomp", "a seccomp filter was installed: the pages could not grow after that",
      ""},
-    {protocol::kFlagInjected, Health::kNote, "attach", "attached to later: what is older is not known", ""},
-    {protocol::kFlagNoModules, Health::kNote, "modules", "the list of modules could not be read: no symbols", ""},
-    {protocol::kFlagForkedChild, Health::kNote, "fork", "began as a fork: what its parent allocated is shown as inherited", ""},
+    {snapshot::kInjected, Health::kNote, "attach", "attached to later: what is older is not known", ""},
+    {snapshot::kNoModules, Health::kNote, "modules", "the list of modules could not be read: no symbols", ""},
+    {snapshot::kForkedChild, Health::kNote, "fork", "began as a fork: what its parent allocated is shown as inherited", ""},
 };
 
 }  // namespace
