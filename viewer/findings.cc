@@ -32,7 +32,13 @@ const char* NounOf(const JudgedSite& site) {
 }
 
 std::string PlaceOf(const JudgedSite& site, Loaded& loaded) {
-  return Printable(PlaceName(OwnFrame(loaded.resolver->Stack(site.stack))));
+  return Printable(PlaceName(BlamedFrame(loaded.resolver->Stack(site.stack))));
+}
+
+// zmalloc, xrealloc, g_malloc0, my_strdup, …: says nothing of who wanted the memory.
+bool IsWrapper(const ResolvedFrame& frame) {
+  const std::string name = frame.function.substr(0, frame.function.find('('));
+  return name.find("alloc") != std::string::npos || name.find("strdup") != std::string::npos;
 }
 
 std::vector<double> StepsOf(const JudgedSite& site) {
@@ -161,8 +167,8 @@ class Maker {
 
   std::string Since(const JudgedSite& site) const {
     if (!Proven(site)) return "";
-    if (site.verdict.onset_ms == 0) return "since the start, or as long as it was watched";
-    return "since about " + Clock(site.verdict.onset_ms) + " UTC";
+    if (site.verdict.onset_ms == 0) return "the start, or as long as it was watched";
+    return "about " + Clock(site.verdict.onset_ms) + " UTC";
   }
 
   // What was freed like it tells where to look: nothing at all, or all but some.
@@ -197,6 +203,15 @@ const char* SeverityName(Severity severity) {
     case Severity::kLow: return "low";
   }
   return "low";
+}
+
+const ResolvedFrame* BlamedFrame(const ResolvedStack& stack) {
+  const ResolvedFrame* own = OwnFrame(stack);
+  if (own == nullptr || stack.empty()) return own;
+  for (const ResolvedFrame* frame = own; frame <= &stack.back(); ++frame) {
+    if (!frame->function.empty() && !IsWrapper(*frame) && frame->module == own->module) return frame;
+  }
+  return own;
 }
 
 std::vector<Finding> MakeFindings(const Judged& judged, const std::vector<size_t>& sites, Loaded& loaded) {

@@ -48,7 +48,7 @@ std::vector<Labelled> Paragraphs(const Finding& finding, const Judged& judged, L
     std::string others = finding.together + ":";
     for (size_t k = 1; k < finding.sites.size(); ++k) {
       const JudgedSite& site = judged.sites[finding.sites[k]];
-      others += fmt::format("{} {} {}", k > 1 ? "," : "", Printable(PlaceName(OwnFrame(loaded.resolver->Stack(site.stack)))),
+      others += fmt::format("{} {} {}", k > 1 ? "," : "", Printable(PlaceName(BlamedFrame(loaded.resolver->Stack(site.stack)))),
                             verdict::PerTime(site.verdict.rate_per_s.value, site.handles));
     }
     all.push_back({"together", others});
@@ -106,7 +106,7 @@ void WriteCsv(const std::vector<Finding>& findings, const Judged& judged, Loaded
     const JudgedSite& first = judged.sites[finding.sites.front()];
     const ResolvedStack& stack = loaded.resolver->Stack(first.stack);
     WriteCsvRecord({std::to_string(i + 1), SeverityName(finding.severity), verdict::VerdictName(first.verdict.verdict),
-                    first.handles ? "handle" : first.type, fmt::format("{}", finding.rate_per_s), PlaceName(OwnFrame(stack)),
+                    first.handles ? "handle" : first.type, fmt::format("{}", finding.rate_per_s), PlaceName(BlamedFrame(stack)),
                     finding.title, finding.impact, finding.since, finding.advice, StackCell(stack)},
                    out);
   }

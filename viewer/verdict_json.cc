@@ -53,7 +53,7 @@ Json HandleSite(const JudgedSite& site, size_t rank, Loaded& loaded) {
 
 Json FindingJson(const Finding& finding, const Judged& judged, const std::vector<size_t>& rank_of, Loaded& loaded) {
   const JudgedSite& first = judged.sites[finding.sites.front()];
-  const ResolvedFrame* own = OwnFrame(loaded.resolver->Stack(first.stack));
+  const ResolvedFrame* own = BlamedFrame(loaded.resolver->Stack(first.stack));
   Json members = Json::array();
   for (size_t i : finding.sites) {
     members.push_back({{"kind", judged.sites[i].handles ? "handle" : judged.sites[i].type}, {"rank", rank_of[i]}});
