@@ -14,6 +14,7 @@
 #include "preload/hooks/closing.h"
 #include "preload/hooks/duplication.h"
 #include "preload/hooks/handle_hook.h"
+#include "preload/hooks/mapping_calls.h"
 #include "preload/hooks/socket_kind.h"
 
 using namespace leakhunt;
@@ -174,16 +175,13 @@ LEAKHUNT_HOOK long syscall(long number, ...) noexcept {
       if (bytes >= 0) hooks::Received(hooks::Caller(), Pointer<const msghdr>(x.b));
       return bytes;
     }
-    case SYS_mmap: {
-      long mapped = Call(number, x);
-      if (mapped != -1) core::MappingBorn(static_cast<uint64_t>(mapped), static_cast<uint64_t>(x.b));
-      return mapped;
-    }
-    case SYS_mremap: {
-      void* moved = mremap(Pointer<void>(x.a), static_cast<size_t>(x.b), static_cast<size_t>(x.c), Fd(x.d), Pointer<void>(x.e));
-      return reinterpret_cast<long>(moved);
-    }
-    case SYS_munmap: return munmap(Pointer<void>(x.a), static_cast<size_t>(x.b));
+    case SYS_mmap:
+      return reinterpret_cast<long>(hooks::MapBy(static_cast<size_t>(x.b), [&] { return Pointer<void>(Call(number, x)); }));
+    case SYS_mremap:
+      return reinterpret_cast<long>(hooks::RemapBy(Pointer<void>(x.a), static_cast<size_t>(x.b), static_cast<size_t>(x.c),
+                                                   Fd(x.d), [&] { return Pointer<void>(Call(number, x)); }));
+    case SYS_munmap:
+      return hooks::UnmapBy(Pointer<void>(x.a), static_cast<size_t>(x.b), [&] { return static_cast<int>(Call(number, x)); });
     case SYS_clone: NoteClone(static_cast<uint64_t>(x.a)); return Call(number, x);
     case SYS_clone3: if (x.a != 0) NoteClone(*Pointer<const uint64_t>(x.a)); return Call(number, x);
     default: return Other(hooks::Caller(), number, x);
