@@ -10,6 +10,7 @@
 #include "collector/attach/attach.h"
 #include "collector/ingest/service.h"
 #include "collector/options.h"
+#include "collector/serve/http_server.h"
 #include "collector/supervise/run_command.h"
 
 namespace leakhunt {
@@ -35,6 +36,13 @@ rlimit RaiseDescriptorLimit() {
 
 Result<int> Dispatch(const Options& options, const rlimit& descriptor_limit) {
   alert::Judge judge(options.on_alert);
+  serve::HttpServer http;
+  if (!options.http.empty()) {
+    auto address = serve::ParseHttpAddress(options.http);
+    if (!address) return Error{"--http: " + address.error().message, options.command.empty() ? 2 : 125};
+    Status started = http.Start(*address, std::filesystem::absolute(options.output));
+    if (!started) Notice(started.error().message + "; recording goes on without it");
+  }
   record::OnWritten look;
   if (options.verbosity != Verbosity::kQuiet || !options.on_alert.empty()) {
     look = [&judge](const std::filesystem::path& recording, uint32_t number) { judge.Look(recording, number); };

@@ -79,6 +79,8 @@ void AddOptions(CLI::App* app, Options* options) {
   text("--max-disk", Into("--max-disk", &options->max_disk_bytes, ParseSize), "SIZE", "ceiling for one recording, by thinning (default: 1G)");
   text("--on-alert", [options](const CLI::results_t& v) { return options->on_alert = v.back(), true; }, "CMD",
        "run CMD with the alert as JSON on stdin when a leak is found, changes or ends");
+  text("--http", [options](const CLI::results_t& v) { return options->http = v.back(), true; }, "ADDR:PORT",
+       "serve the HTTP API, of loopback unless ADDR says otherwise (default: off)");
   text("--pid", Into("--pid", &options->attach_pid, ParsePid), "PID", "record this running process until it ends");
   text("--client-fd", [options](const CLI::results_t& v) { return CLI::detail::lexical_cast(v.back(), options->client_fd); },
        "N", "")->group("");

@@ -29,6 +29,7 @@ struct Options {
   std::vector<uint64_t> snapshot_at_rss;  // ascending bytes
   uint64_t max_disk_bytes = uint64_t{1} << 30;
   std::string on_alert;  // shell command; empty = none
+  std::string http;      // ADDRESS:PORT; empty = off
   Verbosity verbosity = Verbosity::kNormal;
   bool output_given = false;              // by option or by LEAKHUNT_OUTPUT
 

@@ -3,14 +3,10 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <map>
@@ -48,9 +44,9 @@ struct Case {
 
 class Court {
  public:
-  explicit Court(std::string hook) : hook_(std::move(hook)) {}
+  Court(int requests, std::string hook) : requests_(requests), hook_(std::move(hook)) {}
 
-  // Serves requests from descriptor 0 until the collector is gone.
+  // Serves requests until the collector is gone.
   void Sit() {
     while (Collect(NextPauseMs())) {
       for (auto& [recording, matter] : cases_) {
@@ -72,10 +68,10 @@ class Court {
 
   // Waits for requests, one directory a line; false when the collector has closed the pipe.
   bool Collect(int timeout_ms) {
-    pollfd poll_fd{STDIN_FILENO, POLLIN, 0};
+    pollfd poll_fd{requests_, POLLIN, 0};
     if (poll(&poll_fd, 1, timeout_ms) <= 0) return true;
     char buffer[4096];
-    ssize_t got = read(STDIN_FILENO, buffer, sizeof(buffer));
+    ssize_t got = read(requests_, buffer, sizeof(buffer));
     if (got == 0) return false;
     if (got > 0) pending_.append(buffer, static_cast<size_t>(got));
     for (size_t end; (end = pending_.find('\n')) != std::string::npos; pending_.erase(0, end + 1)) {
@@ -103,26 +99,11 @@ class Court {
     if (!hook_.empty()) RunHook(hook_, verdict::AlertJson(alert));
   }
 
+  int requests_;
   std::string hook_;
   std::string pending_;
   std::map<std::string, Case> cases_;
 };
-
-// In the child: nothing of the collector's but stderr and the pipe.
-[[noreturn]] void BecomeJudge(int requests, const std::string& hook) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  prctl(PR_SET_NAME, "leakhunt-judge");
-  dup2(requests, STDIN_FILENO);
-  dup2(STDERR_FILENO, STDOUT_FILENO);  // a hook that prints must not print into the command's output
-  syscall(SYS_close_range, 3u, ~0u, 0u);
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGINT, SIG_IGN);  // the terminal's ^C is for the command
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  Court(hook).Sit();
-  _exit(0);
-}
 
 }  // namespace
 
@@ -133,20 +114,10 @@ bool Judge::Start() {
   UniqueFd read_end(ends[0]);
   requests_.Reset(ends[1]);
   fcntl(requests_.Get(), F_SETFL, O_NONBLOCK);
-  pid_t pid = fork();
-  if (pid == 0) BecomeJudge(read_end.Get(), hook_);
-  if (pid < 0) requests_.Reset();
-  if (pid > 0) pidfd_.Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  return pid > 0;
-}
-
-void Judge::Stop() {
+  int requests = read_end.Get();
+  if (companion_.Start("leakhunt-judge", requests, [&] { Court(requests, hook_).Sit(); })) return true;
   requests_.Reset();
-  if (!pidfd_.Valid()) return;
-  syscall(SYS_pidfd_send_signal, pidfd_.Get(), SIGKILL, nullptr, 0);
-  siginfo_t info;
-  waitid(P_PIDFD, static_cast<id_t>(pidfd_.Get()), &info, WEXITED);
-  pidfd_.Reset();
+  return false;
 }
 
 void Judge::Look(const std::filesystem::path& recording, uint32_t number) {
@@ -154,7 +125,7 @@ void Judge::Look(const std::filesystem::path& recording, uint32_t number) {
   if (!requests_.Valid() && !Start()) return;
   std::string line = recording.native() + "\n";
   ssize_t written = write(requests_.Get(), line.data(), line.size());
-  if (written < 0 && errno == EPIPE) Stop();  // it died: the next snapshot starts another
+  if (written < 0 && errno == EPIPE) requests_.Reset();  // it died: the next snapshot starts another
 }
 
 }  // namespace leakhunt::alert

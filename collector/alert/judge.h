@@ -6,12 +6,11 @@
 // dies with the collector.
 #pragma once
 
-#include <sys/types.h>
-
 #include <filesystem>
 #include <string>
 
 #include "collector/base/unique_fd.h"
+#include "collector/companion.h"
 
 namespace leakhunt::alert {
 
@@ -19,9 +18,6 @@ class Judge {
  public:
   // `hook`: a shell command that gets each alert as JSON on stdin; empty = none.
   explicit Judge(std::string hook) : hook_(std::move(hook)) {}
-  ~Judge() { Stop(); }
-  Judge(const Judge&) = delete;
-  Judge& operator=(const Judge&) = delete;
 
   // A snapshot was written. Never blocks; a busy judge looks at the newest state when it comes to it.
   void Look(const std::filesystem::path& recording, uint32_t number);
@@ -31,11 +27,10 @@ class Judge {
 
  private:
   bool Start();
-  void Stop();  // and reaps it, so that no zombie is left to an init that does not
 
   std::string hook_;
   UniqueFd requests_;
-  UniqueFd pidfd_;  // not the pid: an init reaps all its children, and the number may be another's by then
+  Companion companion_;
   int starts_ = 0;
 };
 

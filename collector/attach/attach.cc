@@ -17,7 +17,7 @@ Result<int> RecordProcess(const Options& options, record::OnWritten on_written) 
   sessions.SnapshotAll("start", "");
   bool stop = false;
   auto on_signal = [&](const signalfd_siginfo& info) {
-    if (info.ssi_signo == SIGUSR1) sessions.SnapshotAll("request", "");
+    if (info.ssi_signo == SIGUSR1) sessions.SnapshotOnSignal(info);
     if (info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP) stop = true;
   };
   (*service)->Run(on_signal, [&] { return stop || (*service)->DurationOver() || sessions.Count() == 0; });

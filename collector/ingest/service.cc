@@ -34,7 +34,7 @@ void ServeSignal(Service* service, const signalfd_siginfo& info, bool* stop) {
       while (waitpid(-1, nullptr, WNOHANG) > 0) {
       }
       break;
-    case SIGUSR1: service->Sessions().SnapshotAll("request", ""); break;
+    case SIGUSR1: service->Sessions().SnapshotOnSignal(info); break;
     case SIGINT:
     case SIGTERM:
     case SIGHUP: *stop = true; break;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <random>
 #include <utility>
 #include <vector>
@@ -290,6 +291,12 @@ void SessionTable::SnapshotAll(const char* reason, const std::string& label) {
   for (auto& [id, session] : sessions_) {
     if (IsAlive(*session)) session->recorder->Take(reason, label);
   }
+}
+
+void SessionTable::SnapshotOnSignal(const signalfd_siginfo& info) {
+  Session* one = info.ssi_code == SI_QUEUE ? LiveOf(info.ssi_int) : nullptr;
+  if (one == nullptr) return SnapshotAll("request", "");
+  if (IsAlive(*one)) one->recorder->Take("request", "");
 }
 
 void SessionTable::StopAll() {

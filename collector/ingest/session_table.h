@@ -5,6 +5,7 @@
 // The pages and the peer are hostile: their number is bounded, and nothing here trusts the pages for who the peer is.
 #pragma once
 
+#include <sys/signalfd.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -65,6 +66,9 @@ class SessionTable {
   // Milliseconds until the next tick should come.
   int64_t Tick();
   void SnapshotAll(const char* reason, const std::string& label);
+
+  // SIGUSR1: of every process; of one alone when the signal was queued with its pid as the value.
+  void SnapshotOnSignal(const signalfd_siginfo& info);
   void StopAll();  // last snapshots of everything; the table is empty then
 
   size_t Count() const { return sessions_.size(); }

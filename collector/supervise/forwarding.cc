@@ -50,7 +50,7 @@ sigset_t InitSignals() {
 void Forward(const signalfd_siginfo& info, pid_t command) {
   int signal = static_cast<int>(info.ssi_signo);
   if (signal == SIGCHLD || info.ssi_pid == static_cast<uint32_t>(getpid())) return;
-  if (signal == SIGUSR1 && !Handles(command, SIGUSR1)) return;
+  if (signal == SIGUSR1 && (info.ssi_code == SI_QUEUE || !Handles(command, SIGUSR1))) return;
   bool from_terminal = FromTerminal(info, command);
   if (!from_terminal) Send(info, command);
   if (from_terminal && signal == SIGTSTP) kill(getpid(), SIGSTOP);

@@ -119,7 +119,7 @@ class Run {
 
   void OnSignal(const signalfd_siginfo& info) {
     if (info.ssi_signo == SIGCHLD) return ReapAll();
-    if (info.ssi_signo == SIGUSR1) service_->Sessions().SnapshotAll("request", "");
+    if (info.ssi_signo == SIGUSR1) service_->Sessions().SnapshotOnSignal(info);
     if (!wait_status_) Forward(info, command_);
   }
 
