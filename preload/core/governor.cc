@@ -13,10 +13,12 @@ namespace {
 constexpr uint64_t kTimedEvery = 512;
 constexpr uint64_t kHousekeepEvery = 64;
 constexpr uint64_t kTickNs = 100'000'000;
+constexpr double kVisitsPerBlock = 2;  // a birth and a death
 
 struct Governor {
   uint64_t timed_start_ns = 0;  // of the thread that times now; one at a time is enough
   uint64_t unit_cost_ns = 400;
+  uint64_t clock_cost_ns = 0;   // of reading the clock, which a timed visit contains; 0 = not measured yet
   uint64_t next_tick_ns = 0;
   uint64_t last_cpu_ns = 0;
   uint64_t last_visits = 0;
@@ -54,12 +56,14 @@ void ChooseInterval() {
   double budget = g_process.options.budget_ppm * 1e-6;
   double unit = static_cast<double>(g.unit_cost_ns);
   uint64_t now = sys::LoadRelaxed(&g_process.interval_bytes);
-  double cost = visits_per_ns * unit;
-  double wanted = bytes_per_ns * unit / budget;  // T that spends the budget
+  double cost = visits_per_ns * unit;  // births and deaths
+  double wanted;
   if (now <= 1) {
     if (cost <= budget) return;
+    wanted = bytes_per_ns * kVisitsPerBlock * unit / budget;
     if (wanted < 256) wanted = 256;
   } else {
+    wanted = static_cast<double>(now) * cost / budget;  // visits go as 1/T
     if (wanted < 64) wanted = 1;
   }
   // Damped: a factor of four a step; within 25 % of it, stay.
@@ -68,6 +72,16 @@ void ChooseInterval() {
   if (wanted < present / 4 && present > 256) wanted = present / 4;
   if (wanted > present * 0.75 && wanted < present * 1.25) return;
   SetInterval(static_cast<uint64_t>(wanted));
+}
+
+uint64_t ClockCost() {
+  uint64_t least = 1000;
+  for (int i = 0; i < 4; ++i) {
+    uint64_t before = sys::MonotonicNs();
+    uint64_t passed = sys::MonotonicNs() - before;
+    if (passed < least) least = passed;
+  }
+  return least + 1;
 }
 
 void Tick(uint64_t now_ns) {
@@ -82,6 +96,7 @@ void Tick(uint64_t now_ns) {
 }  // namespace
 
 void VisitBegin(ThreadState* state) {
+  if (__builtin_expect(g_governor.clock_cost_ns == 0, 0)) sys::StoreRelaxed(&g_governor.clock_cost_ns, ClockCost());
   if (__builtin_expect(state->visits % kTimedEvery == 0, 0)) sys::StoreRelaxed(&g_governor.timed_start_ns, sys::MonotonicNs());
 }
 
@@ -89,6 +104,7 @@ void VisitEnd(ThreadState* state) {
   Governor& g = g_governor;
   if (__builtin_expect(state->visits % kTimedEvery == 0 && state->visits != 0, 0)) {
     uint64_t cost = sys::MonotonicNs() - sys::LoadRelaxed(&g.timed_start_ns);
+    cost = cost > g.clock_cost_ns ? cost - g.clock_cost_ns : 0;
     if (cost < 100'000) sys::StoreRelaxed(&g.unit_cost_ns, (g.unit_cost_ns * 7 + cost) / 8);  // else: preempted
   }
   if (__builtin_expect(++state->visits % kHousekeepEvery != 0, 1)) return;
