@@ -30,7 +30,7 @@ namespace {
 
 constexpr uint32_t kAlive = 1, kBeginning = 2;
 constexpr uint32_t kWelcomeWaitMs = 100;
-constexpr uint64_t kLeastBytes = 16u << 20, kMostBytes = 1u << 30;
+constexpr uint64_t kLeastBytes = 2u << 20, kMostBytes = 1u << 30;
 
 constinit const char* const* g_environment = nullptr;
 
@@ -42,7 +42,8 @@ uint64_t Random() {
   return value;
 }
 
-// At most 2 % of the machine; the bound of the shared pages. Not touched before it is needed.
+// The bound of the shared pages: 2 % of the machine or of the tightest cgroup limit, at least two extents. Not touched
+// before it is needed.
 uint64_t BoundBytes() {
   struct sysinfo info {};
   sys::Call(SYS_sysinfo, sys::Word(&info));
@@ -95,6 +96,7 @@ bool BeginProcess(uint32_t flags) {
   g_process.seed = g_process.options.seeded ? g_process.options.seed : Random();
   auto* pages = static_cast<transport::Pages*>(sys::Carve(sizeof(transport::Pages)));
   if (pages == nullptr || !pages->Create(g_process.generation, BoundBytes())) return false;
+  pages->SetGrowthCheck(CgroupHasRoom);
   g_process.pages = pages;
   transport::SetOwnMemfd(pages->Descriptor());
   ForgetThreadStates();

@@ -49,20 +49,31 @@ uint64_t StatField(const char* stat, int wanted) {
 }
 
 
+// The cgroup directory whose limit is the tightest, and the name of its usage file.
+struct TightestCgroup {
+  uint64_t limit;
+  char directory[512];
+  const char* usage_file;
+};
+constinit TightestCgroup g_cgroup = {};
+
 // Value of a limit file in one cgroup directory and those above it; the least.
-uint64_t TightestLimit(const char* mount, const char* path, uint64_t path_bytes, const char* file) {
-  uint64_t least = 0;
+void NoteTightest(const char* mount, const char* path, uint64_t path_bytes, const char* file, const char* usage_file) {
   char value[64];
   for (;;) {
-    sys::Text<512> name;
-    name.Add(mount);
-    for (uint64_t i = 0; i < path_bytes; ++i) name.Put(path[i]);
-    name.Add("/").Add(file);
+    sys::Text<512> directory, name;
+    directory.Add(mount);
+    for (uint64_t i = 0; i < path_bytes; ++i) directory.Put(path[i]);
+    name.Add(directory.Get()).Add("/").Add(file);
     if (ReadFile(name.Get(), value, sizeof(value)) > 0 && value[0] >= '0' && value[0] <= '9') {
       uint64_t limit = ParseDigits(value);
-      if (limit != 0 && limit < (uint64_t{1} << 50) && (least == 0 || limit < least)) least = limit;
+      if (limit != 0 && limit < (uint64_t{1} << 50) && (g_cgroup.limit == 0 || limit < g_cgroup.limit)) {
+        g_cgroup.limit = limit;
+        g_cgroup.usage_file = usage_file;
+        sys::CopyText(g_cgroup.directory, sizeof(g_cgroup.directory), directory.Get());
+      }
     }
-    if (path_bytes <= 1) return least;
+    if (path_bytes <= 1) return;
     do --path_bytes;
     while (path_bytes > 0 && path[path_bytes] != '/');
   }
@@ -110,8 +121,8 @@ bool ReapsChildren() {
 
 uint64_t CgroupLimitBytes() {
   char lines[4096];
+  g_cgroup.limit = 0;
   if (ReadFile("/proc/self/cgroup", lines, sizeof(lines)) == 0) return 0;
-  uint64_t least = 0;
   for (char* line = lines; *line != 0;) {
     char* end = line;
     while (*end != 0 && *end != '\n') ++end;
@@ -120,16 +131,38 @@ uint64_t CgroupLimitBytes() {
     char* path = controllers + 1;
     while (path < end && *path != ':') ++path;
     ++path;
-    uint64_t limit = 0;
     if (path < end) {
       uint64_t bytes = static_cast<uint64_t>(end - path);
-      if (controllers[1] == ':') limit = TightestLimit("/sys/fs/cgroup", path, bytes, "memory.max");
-      if (sys::StartsWith(controllers, ":memory:")) limit = TightestLimit("/sys/fs/cgroup/memory", path, bytes, "memory.limit_in_bytes");
+      if (controllers[1] == ':') NoteTightest("/sys/fs/cgroup", path, bytes, "memory.max", "memory.current");
+      if (sys::StartsWith(controllers, ":memory:")) {
+        NoteTightest("/sys/fs/cgroup/memory", path, bytes, "memory.limit_in_bytes", "memory.usage_in_bytes");
+      }
     }
-    if (limit != 0 && (least == 0 || limit < least)) least = limit;
     line = *end == 0 ? end : end + 1;
   }
-  return least;
+  return g_cgroup.limit;
+}
+
+bool CgroupHasRoom(uint64_t bytes) {
+  if (g_cgroup.limit == 0) return true;
+  sys::Text<600> usage_path, stat_path;
+  char text[4096];
+  usage_path.Add(g_cgroup.directory).Add("/").Add(g_cgroup.usage_file);
+  if (ReadFile(usage_path.Get(), text, 64) == 0) return true;
+  uint64_t used = ParseDigits(text);
+  stat_path.Add(g_cgroup.directory).Add("/memory.stat");
+  ReadFile(stat_path.Get(), text, sizeof(text));
+  uint64_t droppable = 0;
+  for (const char* line = text; *line != 0;) {
+    // v1 has the own figure and the hierarchy's; the latter, where it stands, is the one that counts.
+    if (sys::StartsWith(line, "inactive_file ")) droppable = ParseDigits(line + 14);
+    if (sys::StartsWith(line, "total_inactive_file ")) droppable = ParseDigits(line + 20);
+    while (*line != 0 && *line != '\n') ++line;
+    if (*line != 0) ++line;
+  }
+  used = used > droppable ? used - droppable : 0;
+  uint64_t reserve = g_cgroup.limit / 100 > (4u << 20) ? g_cgroup.limit / 100 : 4u << 20;
+  return used + bytes + reserve <= g_cgroup.limit;
 }
 
 }  // namespace leakhunt::core

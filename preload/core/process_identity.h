@@ -22,4 +22,8 @@ bool ReapsChildren();
 // The tightest memory limit of the cgroups above this process (v1 and v2), bytes; 0 = none found.
 uint64_t CgroupLimitBytes();
 
+// False when `bytes` more would leave less than max(4 MiB, 1 %) of that limit: touching a page past it gets the program
+// killed, not an error. File cache that the kernel can drop counts as free. True where there is no limit.
+bool CgroupHasRoom(uint64_t bytes);
+
 }  // namespace leakhunt::core

@@ -63,6 +63,7 @@ bool Pages::AddExtent() {
   if (extents_ >= max_extents_ || fd_ < 0) return false;
   uint64_t bytes = (uint64_t{extents_} + 1) * kExtentBytes;
   if (!FileSizeAllowed(bytes)) return false;
+  if (may_grow_ != nullptr && !may_grow_(kExtentBytes)) return false;
   if (sys::Failed(sys::Call(SYS_ftruncate, fd_, static_cast<long>(bytes)))) return false;
   long mapped = sys::Call(SYS_mmap, 0, kExtentBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_,
                           static_cast<long>(bytes - kExtentBytes));

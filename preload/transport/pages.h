@@ -25,6 +25,9 @@ class Pages {
   // lock. `max_bytes`: bound of the whole file. False when the kernel refuses (no memfd, RLIMIT_FSIZE, no memory).
   bool Create(uint32_t generation, uint64_t max_bytes);
 
+  // Asked before each growth whether that many more bytes may be touched (the cgroup's headroom); null: always.
+  void SetGrowthCheck(bool (*may_grow)(uint64_t bytes)) { may_grow_ = may_grow; }
+
   // A zeroed area of 1..255 pages. Null `start` at the bound or on refusal.
   Area Allocate(protocol::AreaKind kind, uint32_t pages, uint32_t owner);
 
@@ -44,6 +47,7 @@ class Pages {
  private:
   bool AddExtent();
 
+  bool (*may_grow_)(uint64_t bytes) = nullptr;
   int fd_ = -1;
   uint32_t generation_ = 0;
   uint32_t max_extents_ = 0;
