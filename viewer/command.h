@@ -41,6 +41,7 @@ extern const Command kTrendCommand;
 extern const Command kFindingsCommand;
 extern const Command kExportCommand;
 extern const Command kFlameGraphCommand;
+extern const Command kHtmlCommand;
 extern const Command kSymbolizeCommand;
 extern const Command kBundleCommand;
 

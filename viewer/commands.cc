@@ -6,7 +6,7 @@ namespace {
 
 const Command* const kCommands[] = {
     &kTopSitesCommand, &kHandlesCommand, &kDiffCommand, &kVitalsCommand, &kProcessesCommand, &kDoctorCommand,
-    &kExportCommand, &kFlameGraphCommand, &kSymbolizeCommand, &kBundleCommand,
+    &kExportCommand, &kFlameGraphCommand, &kHtmlCommand, &kSymbolizeCommand, &kBundleCommand,
     &kTrendCommand, &kFindingsCommand,
 };
 

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
-#include <string_view>
 #include <unordered_map>
 
 #include "viewer/export/profile.h"
-#include "viewer/render/flamegraph_page.h"
+#include "viewer/render/page.h"
+#include "viewer/render/pages.h"
 
 namespace leakhunt::viewer {
 namespace {
@@ -144,49 +144,11 @@ Json Tree::ToJson() const {
           {"self", std::move(values)},  {"leftOut", left_out},      {"notes", profile_.comments}};
 }
 
-std::string EscapeHtml(const std::string& text) {
-  std::string escaped;
-  for (char c : text) {
-    switch (c) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      default: escaped += c;
-    }
-  }
-  return escaped;
-}
-
-// JSON inside a script element: "</script>" and "<!--" in a name must not end it.
-std::string ScriptJson(const Json& json) {
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::string escaped;
-  escaped.reserve(text.size());
-  for (char c : text) {
-    if (c == '<') {
-      escaped += "\\u003c";
-    } else {
-      escaped += c;
-    }
-  }
-  return escaped;
-}
-
 }  // namespace
 
 void RenderFlameGraph(const Profile& profile, const std::string& title, std::ostream& out) {
-  const std::string data = ScriptJson(Tree(profile).ToJson());
-  const std::string safe_title = EscapeHtml(title);
-  std::string_view rest = kFlameGraphPage;
-  while (!rest.empty()) {
-    const size_t mark = rest.find("{{");
-    out << rest.substr(0, mark);
-    if (mark == std::string_view::npos) return;
-    const size_t end = rest.find("}}", mark);
-    out << (rest.substr(mark, end - mark) == "{{DATA" ? data : safe_title);
-    rest.remove_prefix(end + 2);
-  }
+  const std::string data = Tree(profile).ToJson().dump(-1, ' ', false, Json::error_handler_t::replace);
+  FillPage(kFlameGraphPage, {{"TITLE", EscapeHtml(title)}, {"DATA", ScriptJson(data)}}, out);
 }
 
 }  // namespace leakhunt::viewer

@@ -98,6 +98,22 @@ TEST_F(ExportCommand, BinaryFormatsStayOffATerminal) {
   }
 }
 
+TEST_F(ExportCommand, TheHtmlPageSaysWhatTheOtherCommandsSay) {
+  const fs::path recording = RecordSample(directory_.Path(), 3);
+  const Outcome html = Report({"html", recording});
+  ASSERT_EQ(html.status, 0) << html.err;
+  const std::string open = "<script id=\"data\" type=\"application/json\">";
+  const size_t start = html.out.find(open) + open.size();
+  const auto data = nlohmann::json::parse(html.out.substr(start, html.out.find("</script>", start) - start));
+  EXPECT_EQ(data["sites"], nlohmann::json::parse(Report({"top-sites", recording, "--format", "json"}).out));
+  EXPECT_EQ(data["vitals"], nlohmann::json::parse(Report({"vitals", recording, "--format", "json"}).out));
+  EXPECT_EQ(data["handles"]["schema"], "leakhunt/handles/1");
+  EXPECT_EQ(data["findings"]["schema"], "leakhunt/trend/1");
+  EXPECT_TRUE(data["notes"].empty()) << data["notes"];
+  EXPECT_TRUE(Contains(html.out, "srcdoc=\"&lt;!DOCTYPE html&gt;"));
+  for (const char* loading : {"src=\"", "href=", "@import", "url("}) EXPECT_FALSE(Contains(html.out, loading)) << loading;
+}
+
 TEST_F(ExportCommand, SymbolizeStoresWhatBundlePacks) {
   const fs::path recording = Record(directory_.Path(), "own", {OwnSnapshot()});
   const Outcome stored = Report({"symbolize", recording});
