@@ -17,8 +17,8 @@ class Companion {
   Companion& operator=(const Companion&) = delete;
   ~Companion() { Stop(); }
 
-  // Runs `body` in a child named `name`, where the descriptor `kept` (the caller's; -1 = none) keeps its number. False when
-  // there can be no child.
+  // Runs `body` in a child named `name`, where the descriptor `kept` (the caller's; -1 = none) keeps its number. False
+  // when there can be no child.
   bool Start(const char* name, int kept, const std::function<void()>& body);
 
   // Kills and reaps it.

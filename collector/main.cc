@@ -57,7 +57,8 @@ int Main(int argc, char** argv) {
   OccupyStandardDescriptors();
   auto invocation = ParseInvocation(argc, argv);
   if (invocation && !invocation->run) return 0;
-  Result<int> status = invocation ? Dispatch(invocation->options, RaiseDescriptorLimit()) : Result<int>(invocation.error());
+  Result<int> status =
+      invocation ? Dispatch(invocation->options, RaiseDescriptorLimit()) : Result<int>(invocation.error());
   if (status) return *status;
   std::fprintf(stderr, "leakhunt-collect: %s\n", status.error().message.c_str());
   return status.error().exit_code;

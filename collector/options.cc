@@ -13,7 +13,8 @@ constexpr char kDescription[] =
     "Record the memory and descriptors that live programs hold, per call site.\n\n"
     "  leakhunt-collect [OPTIONS] -- COMMAND [ARG...]   run COMMAND and record it and its children\n"
     "  leakhunt-collect [OPTIONS] --pid PID             record a running process\n"
-    "  leakhunt-collect [OPTIONS]                       serve every preloaded process of this user (root: of this host)";
+    "  leakhunt-collect [OPTIONS]                       serve every preloaded process of this user (root: of this "
+    "host)";
 
 constexpr char kFooter[] =
     "SIGUSR1 takes a snapshot of every process. With COMMAND the exit status is its own; 128+N when signal N\n"
@@ -62,31 +63,41 @@ void AddOptions(CLI::App* app, Options* options) {
     return [field](const CLI::results_t& values) { return *field = values.back(), !values.back().empty(); };
   };
   text("--output", path(&options->output), "DIR", "where recordings go (default: ./leakhunt-data)");
-  text("--socket", [options](const CLI::results_t& v) { return options->socket = v.back(), true; }, "PATH",
-       "where to listen (default: $LEAKHUNT_SOCKET, else a private address of this user)");
-  text("--interval", Into("--interval", &options->interval_ms, ParseDuration), "DURATION", "time between snapshots (default: 60s)");
+  text(
+      "--socket", [options](const CLI::results_t& v) { return options->socket = v.back(), true; }, "PATH",
+      "where to listen (default: $LEAKHUNT_SOCKET, else a private address of this user)");
+  text("--interval", Into("--interval", &options->interval_ms, ParseDuration), "DURATION",
+       "time between snapshots (default: 60s)");
   text("--budget", Into("--budget", &options->budget_ppm, ParsePercent), "PERCENT",
        "ceiling for leakhunt's own CPU in the program (default: 1%)");
   text("--sample-bytes", Into("--sample-bytes", &options->sample_bytes, ParseSampleBytes), "N",
        "fixed mean sampling interval in bytes; 1 records every allocation");
-  text("--track", Into("--track", &options->track, ParseTrack), "LIST", "what to record (default: heap,mmap,handles,threads)");
+  text("--track", Into("--track", &options->track, ParseTrack), "LIST",
+       "what to record (default: heap,mmap,handles,threads)");
   text("--children", Into("--children", &options->follow_children, ParseChildren), "follow|ignore",
        "forked and exec'ed children (default: follow)");
   text("--duration", Into("--duration", &options->duration_ms, ParseDuration), "DURATION",
        "stop after; a COMMAND still running is then terminated");
   text("--snapshot-at-rss", Into("--snapshot-at-rss", &options->snapshot_at_rss, ParseSizeList), "LIST",
        "a snapshot when RSS first passes each size, e.g. 2G,4G,6G");
-  text("--max-disk", Into("--max-disk", &options->max_disk_bytes, ParseSize), "SIZE", "ceiling for one recording, by thinning (default: 1G)");
-  text("--on-alert", [options](const CLI::results_t& v) { return options->on_alert = v.back(), true; }, "CMD",
-       "run CMD with the alert as JSON on stdin when a leak is found, changes or ends");
-  text("--http", [options](const CLI::results_t& v) { return options->http = v.back(), true; }, "ADDR:PORT",
-       "serve the HTTP API, of loopback unless ADDR says otherwise (default: off)");
+  text("--max-disk", Into("--max-disk", &options->max_disk_bytes, ParseSize), "SIZE",
+       "ceiling for one recording, by thinning (default: 1G)");
+  text(
+      "--on-alert", [options](const CLI::results_t& v) { return options->on_alert = v.back(), true; }, "CMD",
+      "run CMD with the alert as JSON on stdin when a leak is found, changes or ends");
+  text(
+      "--http", [options](const CLI::results_t& v) { return options->http = v.back(), true; }, "ADDR:PORT",
+      "serve the HTTP API, of loopback unless ADDR says otherwise (default: off)");
   text("--pid", Into("--pid", &options->attach_pid, ParsePid), "PID", "record this running process until it ends");
-  text("--client-fd", [options](const CLI::results_t& v) { return CLI::detail::lexical_cast(v.back(), options->client_fd); },
-       "N", "")->group("");
+  text(
+      "--client-fd",
+      [options](const CLI::results_t& v) { return CLI::detail::lexical_cast(v.back(), options->client_fd); }, "N", "")
+      ->group("");
   text("--linger", Into("--linger", &options->linger_ms, ParseDuration), "DURATION", "")->group("");
-  auto* quiet = app->add_flag_callback("--quiet", [options] { options->verbosity = Verbosity::kQuiet; }, "say nothing");
-  app->add_flag_callback("--verbose", [options] { options->verbosity = Verbosity::kVerbose; }, "say what is being done")
+  auto* quiet = app->add_flag_callback(
+      "--quiet", [options] { options->verbosity = Verbosity::kQuiet; }, "say nothing");
+  app->add_flag_callback(
+         "--verbose", [options] { options->verbosity = Verbosity::kVerbose; }, "say what is being done")
       ->excludes(quiet);
 }
 
@@ -145,7 +156,8 @@ Result<Invocation> ParseInvocation(int argc, char** argv) {
     if (!first.empty() && first[0] == '-') {
       return Error{"unknown option '" + first + "' (leakhunt-collect --help lists them)", exit_code};
     }
-    return Error{"unexpected '" + first + "': to run a command, write leakhunt-collect [OPTIONS] -- COMMAND", exit_code};
+    return Error{"unexpected '" + first + "': to run a command, write leakhunt-collect [OPTIONS] -- COMMAND",
+                 exit_code};
   } catch (const CLI::ParseError& error) {
     return Error{FirstLine(error.what()), exit_code};
   }

@@ -31,7 +31,7 @@ struct Options {
   std::string on_alert;  // shell command; empty = none
   std::string http;      // ADDRESS:PORT; empty = off
   Verbosity verbosity = Verbosity::kNormal;
-  bool output_given = false;              // by option or by LEAKHUNT_OUTPUT
+  bool output_given = false;  // by option or by LEAKHUNT_OUTPUT
 
   pid_t attach_pid = 0;              // --pid
   int client_fd = -1;                // inherited connection of the guest that spawned this collector

@@ -15,10 +15,22 @@ struct Unit64 {
   double factor;
 };
 
-constexpr Unit64 kDurations[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60e3}, {"min", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
-constexpr Unit64 kSizes[] = {{"", 1},         {"b", 1},           {"k", 1024.0},       {"kb", 1024.0},     {"kib", 1024.0},
-                             {"m", 1 << 20},  {"mb", 1 << 20},    {"mib", 1 << 20},    {"g", 1 << 30},     {"gb", 1 << 30},
-                             {"gib", 1 << 30}, {"t", 1099511627776.0}, {"tb", 1099511627776.0}, {"tib", 1099511627776.0}};
+constexpr Unit64 kDurations[] = {{"ms", 1},     {"s", 1000},   {"", 1000},    {"m", 60e3},
+                                 {"min", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
+constexpr Unit64 kSizes[] = {{"", 1},
+                             {"b", 1},
+                             {"k", 1024.0},
+                             {"kb", 1024.0},
+                             {"kib", 1024.0},
+                             {"m", 1 << 20},
+                             {"mb", 1 << 20},
+                             {"mib", 1 << 20},
+                             {"g", 1 << 30},
+                             {"gb", 1 << 30},
+                             {"gib", 1 << 30},
+                             {"t", 1099511627776.0},
+                             {"tb", 1099511627776.0},
+                             {"tib", 1099511627776.0}};
 
 std::string Lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -86,12 +98,15 @@ Result<uint32_t> ParsePercent(const std::string& text) {
 }
 
 Result<uint32_t> ParseTrack(const std::string& text) {
-  constexpr std::pair<const char*, uint32_t> kNames[] = {{"heap", protocol::kTrackHeap},       {"mmap", protocol::kTrackMmap},
-                                                         {"handles", protocol::kTrackHandles}, {"threads", protocol::kTrackThreads},
+  constexpr std::pair<const char*, uint32_t> kNames[] = {{"heap", protocol::kTrackHeap},
+                                                         {"mmap", protocol::kTrackMmap},
+                                                         {"handles", protocol::kTrackHandles},
+                                                         {"threads", protocol::kTrackThreads},
                                                          {"all", protocol::kTrackAll}};
   uint32_t mask = 0;
   for (const std::string& part : SplitAtCommas(text)) {
-    auto found = std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& name) { return part == name.first; });
+    auto found =
+        std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& name) { return part == name.first; });
     if (found == std::end(kNames)) {
       return Error{"'" + part + "' cannot be tracked: choose from heap, mmap, handles, threads"};
     }

@@ -21,7 +21,8 @@ constexpr size_t kMostSuspects = 5;
 // Code that answers an allocation or opens a descriptor on someone's behalf: never the place to look at.
 bool IsRuntimeModule(const std::string& path) {
   std::string name = std::filesystem::path(path).filename().native();
-  for (const char* prefix : {"libc.so", "libc-", "ld-", "libstdc++", "libgcc_s", "libleakhunt", "libjemalloc", "libtcmalloc", "libmimalloc", "libm.so", "libpthread"}) {
+  for (const char* prefix : {"libc.so", "libc-", "ld-", "libstdc++", "libgcc_s", "libleakhunt", "libjemalloc",
+                             "libtcmalloc", "libmimalloc", "libm.so", "libpthread"}) {
     if (name.starts_with(prefix)) return true;
   }
   return false;
@@ -29,7 +30,8 @@ bool IsRuntimeModule(const std::string& path) {
 
 std::string Named(const symbolizer::SourceFrame& frame) {
   std::string text = frame.function.substr(0, frame.function.find('('));
-  if (!frame.file.empty()) text += " " + std::filesystem::path(frame.file).filename().native() + ":" + std::to_string(frame.line);
+  if (!frame.file.empty())
+    text += " " + std::filesystem::path(frame.file).filename().native() + ":" + std::to_string(frame.line);
   return text;
 }
 
@@ -72,7 +74,9 @@ std::map<SiteId, LastSeen> SitesOf(const Snapshot& snapshot) {
   return sites;
 }
 
-bool IsSuspect(const verdict::SiteVerdict& verdict) { return verdict.verdict == Verdict::kLeaking || verdict.verdict == Verdict::kOnset; }
+bool IsSuspect(const verdict::SiteVerdict& verdict) {
+  return verdict.verdict == Verdict::kLeaking || verdict.verdict == Verdict::kOnset;
+}
 
 // Everything of the recording that the verdicts need; snapshots are dropped as they are read.
 struct Material {
@@ -99,16 +103,19 @@ Result<Material> Read(const std::filesystem::path& directory) {
   return material;
 }
 
-std::vector<verdict::JudgedSite> Judged(const std::vector<SiteId>& ids, const std::vector<verdict::SiteVerdict>& verdicts) {
+std::vector<verdict::JudgedSite> Judged(const std::vector<SiteId>& ids,
+                                        const std::vector<verdict::SiteVerdict>& verdicts) {
   std::vector<verdict::JudgedSite> judged;
   for (size_t i = 0; i < ids.size(); ++i) {
     bool handles = ids[i].kind >= verdict::kHandleSite;
-    judged.push_back({handles, handles ? snapshot::SiteKind::kHeap : static_cast<snapshot::SiteKind>(ids[i].kind), verdicts[i]});
+    judged.push_back(
+        {handles, handles ? snapshot::SiteKind::kHeap : static_cast<snapshot::SiteKind>(ids[i].kind), verdicts[i]});
   }
   return judged;
 }
 
-std::vector<verdict::Suspect> Suspects(const Material& material, const std::vector<SiteId>& ids, const std::vector<verdict::SiteVerdict>& verdicts) {
+std::vector<verdict::Suspect> Suspects(const Material& material, const std::vector<SiteId>& ids,
+                                       const std::vector<verdict::SiteVerdict>& verdicts) {
   std::map<SiteId, LastSeen> sites = SitesOf(*material.last);
   symbolizer::Symbolizer symbolizer({});
   std::vector<std::pair<SiteId, verdict::Suspect>> found;
@@ -116,7 +123,8 @@ std::vector<verdict::Suspect> Suspects(const Material& material, const std::vect
     auto site = sites.find(ids[i]);
     if (!IsSuspect(verdicts[i]) || site == sites.end()) continue;
     bool handles = ids[i].kind >= verdict::kHandleSite;
-    found.push_back({ids[i], {"", ids[i].content_hash, handles, verdicts[i].verdict, verdicts[i].rate_per_s, site->second.live}});
+    found.push_back(
+        {ids[i], {"", ids[i].content_hash, handles, verdicts[i].verdict, verdicts[i].rate_per_s, site->second.live}});
   }
   // Memory before handles (their rates do not compare), the fastest first.
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {

@@ -1,9 +1,9 @@
 // The judge: a child process of the collector that decides whether a recording shows a leak, and says so.
 //
 // A process of its own because verdicts read many snapshots: its memory is given back, its time does not delay the
-// collector's loop, and what a hostile recording does to it harms nobody. It is told directories over a pipe, paces itself
-// by its own cost, writes alert lines on stderr and runs the hook. Started when the first recording has enough snapshots; it
-// dies with the collector.
+// collector's loop, and what a hostile recording does to it harms nobody. It is told directories over a pipe, paces
+// itself by its own cost, writes alert lines on stderr and runs the hook. Started when the first recording has enough
+// snapshots; it dies with the collector.
 #pragma once
 
 #include <filesystem>

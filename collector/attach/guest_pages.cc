@@ -38,16 +38,20 @@ Result<ingest::Arrival> TakePages(pid_t pid) {
   if (fstat(process->Fd(), &status) == 0) arrival.uid = status.st_uid;
   auto numbers = process->Numbers("fd");
   if (!numbers) {
-    return Error{"may not look into " + Named(pid) + ": it is another user's or protected; run leakhunt-collect as its user or as root"};
+    return Error{"may not look into " + Named(pid) +
+                 ": it is another user's or protected; run leakhunt-collect as its user or as root"};
   }
   for (int fd : *numbers) {
     auto link = process->Link(("fd/" + std::to_string(fd)).c_str());
     if (!link || !link->starts_with(kPagesName)) continue;
     arrival.memfd = Duplicate(arrival.pidfd.Get(), pid, fd);
-    if (!arrival.memfd.Valid()) return ErrnoError("cannot take the pages of " + Named(pid) + " (run as its user or as root)", errno);
+    if (!arrival.memfd.Valid())
+      return ErrnoError("cannot take the pages of " + Named(pid) + " (run as its user or as root)", errno);
     return arrival;
   }
-  return Error{Named(pid) + " was not started with libleakhunt.so, and attaching to such a process is not supported yet: restart it under leakhunt-collect -- COMMAND"};
+  return Error{Named(pid) +
+               " was not started with libleakhunt.so, and attaching to such a process is not supported yet: restart it "
+               "under leakhunt-collect -- COMMAND"};
 }
 
 }  // namespace leakhunt::attach

@@ -24,7 +24,8 @@ Result<sockaddr_un> ToSockaddr(const std::filesystem::path& path) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   if (path.native().size() >= sizeof(name.sun_path)) {
-    return Error{"socket path " + path.native() + " is too long: at most " + std::to_string(sizeof(name.sun_path) - 1) + " bytes"};
+    return Error{"socket path " + path.native() + " is too long: at most " + std::to_string(sizeof(name.sun_path) - 1) +
+                 " bytes"};
   }
   std::memcpy(name.sun_path, path.c_str(), path.native().size());
   return name;
@@ -58,7 +59,8 @@ Status PrepareDirectory(const Address& address) {
     return Error{"the socket directory " + directory.native() + " belongs to another user: give --socket PATH"};
   }
   if ((status.st_mode & 022) != 0 && ((status.st_mode & S_ISVTX) == 0 || address.is_default)) {
-    return Error{"the socket directory " + directory.native() + " can be written by others: chmod it or give --socket PATH"};
+    return Error{"the socket directory " + directory.native() +
+                 " can be written by others: chmod it or give --socket PATH"};
   }
   return Ok();
 }
@@ -68,7 +70,8 @@ Result<std::optional<UniqueFd>> TakeLock(const Address& address) {
   UniqueFd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock.Valid()) return ErrnoError("cannot open the lock " + path, errno);
   struct stat status {};
-  if (fstat(lock.Get(), &status) != 0 || !S_ISREG(status.st_mode) || (status.st_uid != geteuid() && status.st_uid != 0)) {
+  if (fstat(lock.Get(), &status) != 0 || !S_ISREG(status.st_mode) ||
+      (status.st_uid != geteuid() && status.st_uid != 0)) {
     return Error{"the lock " + path + " belongs to another user: give --socket PATH"};
   }
   if (flock(lock.Get(), LOCK_EX | LOCK_NB) == 0) return std::optional<UniqueFd>(std::move(lock));
@@ -108,7 +111,8 @@ Result<UniqueFd> ConnectTo(const Address& address) {
 
 Result<Address> MakePrivateAddress() {
   Error last{"no directory for the socket"};
-  for (const std::string& parent : {Variable("XDG_RUNTIME_DIR"), Variable("TMPDIR"), std::string("/tmp"), std::string("/dev/shm"), std::string("/run")}) {
+  for (const std::string& parent : {Variable("XDG_RUNTIME_DIR"), Variable("TMPDIR"), std::string("/tmp"),
+                                    std::string("/dev/shm"), std::string("/run")}) {
     if (parent.empty() || parent.size() > 64) continue;
     std::string path = parent + "/leakhunt-XXXXXX";
     if (mkdtemp(path.data()) == nullptr) {

@@ -18,8 +18,8 @@ namespace leakhunt::ingest {
 
 struct Address {
   std::filesystem::path path;
-  bool is_default = false;          // then its directory may be created
-  mode_t directory_mode = 0700;     // when created
+  bool is_default = false;       // then its directory may be created
+  mode_t directory_mode = 0700;  // when created
   mode_t socket_mode = 0600;
 };
 

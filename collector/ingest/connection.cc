@@ -24,7 +24,8 @@ int SocketOption(int fd, int option) {
 // The descriptors of a packet, every one owned so that surplus ones are closed.
 std::vector<UniqueFd> TakeDescriptors(const msghdr& header) {
   std::vector<UniqueFd> descriptors;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(const_cast<msghdr*>(&header), part)) {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr;
+       part = CMSG_NXTHDR(const_cast<msghdr*>(&header), part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; ++i) {
@@ -78,7 +79,8 @@ Result<std::optional<Received>> Connection::Receive() {
   std::vector<UniqueFd> descriptors = TakeDescriptors(header);
   if (got == 0) return Error{kClosed};
   protocol::Message& message = received.message;
-  if (got != sizeof(message) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || message.magic != protocol::kMessageMagic) {
+  if (got != sizeof(message) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+      message.magic != protocol::kMessageMagic) {
     return Error{"sent a malformed message"};
   }
   bool may_carry = MayCarryDescriptor(static_cast<protocol::MessageKind>(message.kind));

@@ -54,7 +54,9 @@ void Reception::AcceptAll() {
   }
 }
 
-bool Reception::MayEnter(const Peer& peer) const { return admittance_ == Admittance::kAnyUser || peer.uid == geteuid(); }
+bool Reception::MayEnter(const Peer& peer) const {
+  return admittance_ == Admittance::kAnyUser || peer.uid == geteuid();
+}
 
 void Reception::Add(UniqueFd socket) {
   auto connection = Connection::Adopt(std::move(socket));
@@ -80,7 +82,8 @@ void Reception::Serve(ClientId id) {
     Client* client = found->second.get();
     auto received = client->connection.Receive();
     if (!received) {
-      if (received.error().message != kClosed) Detail("process " + std::to_string(client->connection.GetPeer().pid) + ": " + received.error().message);
+      if (received.error().message != kClosed)
+        Detail("process " + std::to_string(client->connection.GetPeer().pid) + ": " + received.error().message);
       return Drop(id);
     }
     if (!*received) return;

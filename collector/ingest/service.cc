@@ -34,11 +34,16 @@ void ServeSignal(Service* service, const signalfd_siginfo& info, bool* stop) {
       while (waitpid(-1, nullptr, WNOHANG) > 0) {
       }
       break;
-    case SIGUSR1: service->Sessions().SnapshotOnSignal(info); break;
+    case SIGUSR1:
+      service->Sessions().SnapshotOnSignal(info);
+      break;
     case SIGINT:
     case SIGTERM:
-    case SIGHUP: *stop = true; break;
-    default: break;
+    case SIGHUP:
+      *stop = true;
+      break;
+    default:
+      break;
   }
 }
 
@@ -48,11 +53,13 @@ Status PassOn(const Address& address, int client_fd) {
   if (!running) return running.error();
   auto connection = Connection::Adopt(std::move(*running));
   if (!connection) return connection.error();
-  if (connection->GetPeer().uid != geteuid() && connection->GetPeer().uid != 0) return Error{"the collector there is another user's"};
+  if (connection->GetPeer().uid != geteuid() && connection->GetPeer().uid != 0)
+    return Error{"the collector there is another user's"};
   return connection->SendDescriptor(MakeMessage(protocol::MessageKind::kAdopt), client_fd);
 }
 
-// Either the lock (become the collector), or nothing (the connection was passed on), or nothing and an error (go on alone).
+// Either the lock (become the collector), or nothing (the connection was passed on), or nothing and an error (go on
+// alone).
 struct Succession {
   std::optional<UniqueFd> lock;
   bool passed_on = false;
@@ -96,7 +103,9 @@ Status Service::Start(Mode mode, const sigset_t& signals) {
   return Ok();
 }
 
-bool Service::DurationOver() const { return options_.duration_ms > 0 && SteadyMs() - started_ms_ >= options_.duration_ms; }
+bool Service::DurationOver() const {
+  return options_.duration_ms > 0 && SteadyMs() - started_ms_ >= options_.duration_ms;
+}
 
 int Service::TimeoutMs() const {
   int64_t wait = next_tick_ms_ - SteadyMs();
@@ -126,7 +135,8 @@ Result<int> Serve(const Options& options, record::OnWritten on_written) {
   if (Status ready = PrepareDirectory(address); !ready) return ready.error();
   auto lock = TakeLock(address);
   if (!lock) return lock.error();
-  if (!*lock) return Error{"another collector already serves " + address.path.native() + ": stop it, or give --socket PATH"};
+  if (!*lock)
+    return Error{"another collector already serves " + address.path.native() + ": stop it, or give --socket PATH"};
   auto service = Service::Create(options, Mode::kServe, ServiceSignals());
   if (!service) return service.error();
   (*service)->Sessions().SetOnWritten(std::move(on_written));

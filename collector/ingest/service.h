@@ -1,4 +1,5 @@
-// The collector as a whole: loop, table, door, clock and signals, and the three ways of running it that need no command.
+// The collector as a whole: loop, table, door, clock and signals, and the three ways of running it that need no
+// command.
 #pragma once
 
 #include <memory>

@@ -53,7 +53,8 @@ struct SessionTable::Session {
   Allowance requests{20, 1000};
 };
 
-SessionTable::SessionTable(EventLoop* loop, const Options& options, Mode mode) : loop_(loop), options_(options), mode_(mode) {
+SessionTable::SessionTable(EventLoop* loop, const Options& options, Mode mode)
+    : loop_(loop), options_(options), mode_(mode) {
   run_.started_ms = record::NowMs();
   run_.id = NewRunId(run_.started_ms);
 }
@@ -144,7 +145,8 @@ Result<SessionId> SessionTable::Admit(Arrival arrival) {
   auto header = (*ledger)->ReadHeader();
   if (!header) return header.error();
   if (Session* older = LiveOf(arrival.pid)) {
-    bool same_image = older->recorder->Header().started_ns == header->started_ns && older->recorder->Header().start_ticks == header->start_ticks;
+    bool same_image = older->recorder->Header().started_ns == header->started_ns &&
+                      older->recorder->Header().start_ticks == header->start_ticks;
     if (same_image) {
       older->recorder->ReplaceLedger(std::move(*ledger));
       older->pages_device = pages.st_dev;
@@ -162,8 +164,8 @@ Result<SessionId> SessionTable::Admit(Arrival arrival) {
   record::RecorderOptions recorder_options = OptionsOf(arrival, *header, process);
   auto session = std::make_unique<Session>();
   session->id = next_id_++;
-  session->recorder = std::make_unique<record::ImageRecorder>(std::move(*ledger), *header, std::move(process), std::move(facts),
-                                                              std::move(recorder_options), &run_);
+  session->recorder = std::make_unique<record::ImageRecorder>(std::move(*ledger), *header, std::move(process),
+                                                              std::move(facts), std::move(recorder_options), &run_);
   session->pidfd = std::move(arrival.pidfd);
   session->invisible = arrival.pid == 0;
   session->pages_device = pages.st_dev;

@@ -1,7 +1,7 @@
 // The processes being recorded: who is admitted, how an exec chains two recordings, how an image ends.
 //
-// One session a process image. A session starts when a guest's pages arrive (by socket, or taken from the process) and ends
-// with its last snapshot: at the process's death, at an exec, or when the collector stops. Runs on the event loop.
+// One session a process image. A session starts when a guest's pages arrive (by socket, or taken from the process) and
+// ends with its last snapshot: at the process's death, at an exec, or when the collector stops. Runs on the event loop.
 // The pages and the peer are hostile: their number is bounded, and nothing here trusts the pages for who the peer is.
 #pragma once
 
@@ -85,8 +85,10 @@ class SessionTable {
   Session* Find(SessionId id);
   Session* LiveOf(pid_t pid);
   record::ProcessFacts FactsOf(const Arrival& arrival, const protocol::ProcessHeader& header);
-  record::RecorderOptions OptionsOf(const Arrival& arrival, const protocol::ProcessHeader& header, const watch::ProcDirectory& process);
-  std::filesystem::path OutputOf(const Arrival& arrival, const protocol::ProcessHeader& header, const watch::ProcDirectory& process);
+  record::RecorderOptions OptionsOf(const Arrival& arrival, const protocol::ProcessHeader& header,
+                                    const watch::ProcDirectory& process);
+  std::filesystem::path OutputOf(const Arrival& arrival, const protocol::ProcessHeader& header,
+                                 const watch::ProcDirectory& process);
   std::optional<std::filesystem::path> OutputOfParent(const watch::ProcDirectory& process);
   void Supersede(Session* older, const protocol::ProcessHeader& newer);
   void WatchDeath(Session* session);

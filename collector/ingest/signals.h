@@ -28,7 +28,7 @@ class SignalSource {
  private:
   UniqueFd fd_;
   sigset_t mask_at_start_{};
-  struct sigaction child_action_at_start_{};
+  struct sigaction child_action_at_start_ {};
 };
 
 // SIGUSR1, SIGCHLD, and what stops a service: SIGINT, SIGTERM, SIGHUP.

@@ -14,7 +14,8 @@ int64_t Approach::NextLookMs(uint64_t value, uint64_t goal, int64_t now_ms) {
   if (first) return kLatestMs / 10;  // no rate yet: a second look soon
   if (grown <= 0) return kLatestMs;
   double remaining_ms = static_cast<double>(goal - value) / (grown / elapsed_ms);
-  return static_cast<int64_t>(std::clamp(remaining_ms / 2, static_cast<double>(kSoonestMs), static_cast<double>(kLatestMs)));
+  return static_cast<int64_t>(
+      std::clamp(remaining_ms / 2, static_cast<double>(kSoonestMs), static_cast<double>(kLatestMs)));
 }
 
 }  // namespace leakhunt::record

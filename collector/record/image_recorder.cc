@@ -64,7 +64,8 @@ ImageRecorder::ImageRecorder(std::unique_ptr<ledger::ProcessLedger> ledger, cons
   gaps_.push_back({earlier->last_ms, NowMs()});
   if (facts_.previous.empty()) facts_.previous = earlier->process.previous;
   // The first recording found again carries its run on, so that a collector's restart does not split a run.
-  if (facts_.run_first && !earlier->process.run_id.empty()) *run_ = {earlier->process.run_id, earlier->process.run_started_ms};
+  if (facts_.run_first && !earlier->process.run_id.empty())
+    *run_ = {earlier->process.run_id, earlier->process.run_started_ms};
   if (earlier->process.run_id == run_->id) facts_.run_first = earlier->process.run_first;
 }
 
@@ -133,7 +134,8 @@ const char* ImageRecorder::Tick(int64_t now_ms) {
 bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snapshot) {
   ledger::CaptureOptions options;
   std::optional<watch::KernelHandles> handles;
-  if (alive && (header_.track & protocol::kTrackHandles) != 0) handles = watch::ReadKernelHandles(process_, own_socket_inode_);
+  if (alive && (header_.track & protocol::kTrackHandles) != 0)
+    handles = watch::ReadKernelHandles(process_, own_socket_inode_);
   if (handles) own_descriptors_ = handles->own;
   options.kernel_handles = handles ? &handles->handles : nullptr;
   options.process_alive = alive;
@@ -141,7 +143,8 @@ bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snap
   options.process_cpu_seconds = latest_.cpu_seconds;
   Result<Unit> captured = ledger_->Capture(options, snapshot);
   if (captured) return true;
-  NoticeOnce("capture " + std::to_string(facts_.pid), "process " + std::to_string(facts_.pid) + ": " + captured.error().message);
+  NoticeOnce("capture " + std::to_string(facts_.pid),
+             "process " + std::to_string(facts_.pid) + ": " + captured.error().message);
   return false;
 }
 
@@ -162,8 +165,8 @@ void ImageRecorder::Describe(snapshot::Snapshot* snapshot) const {
 }
 
 // Resident anonymous memory is the allocator's, the program's own mappings, and .bss. What the ledger knows to be live
-// in tracked mappings is taken off first (they may be untouched, hence the minimum); what is left beyond the live heap is
-// the allocator's slack: free lists, rounding, fragmentation.
+// in tracked mappings is taken off first (they may be untouched, hence the minimum); what is left beyond the live heap
+// is the allocator's slack: free lists, rounding, fragmentation.
 void ImageRecorder::AddVitals(snapshot::Snapshot* snapshot, bool alive) {
   snapshot->vitals = vitals_;
   if (!alive || snapshot->vitals.empty()) return;
@@ -174,7 +177,8 @@ void ImageRecorder::AddVitals(snapshot::Snapshot* snapshot, bool alive) {
   double mapped = std::min(LiveBytes(*snapshot, snapshot::SiteKind::kMmap), anonymous - own_private);
   point.heap_live_bytes = static_cast<uint64_t>(std::llround(heap));
   point.mmap_bytes = static_cast<uint64_t>(std::llround(mapped));
-  point.allocator_slack_bytes = static_cast<uint64_t>(std::llround(std::max(0.0, anonymous - own_private - mapped - heap)));
+  point.allocator_slack_bytes =
+      static_cast<uint64_t>(std::llround(std::max(0.0, anonymous - own_private - mapped - heap)));
 }
 
 void ImageRecorder::Write(snapshot::Snapshot* snapshot) {
@@ -186,8 +190,10 @@ void ImageRecorder::Write(snapshot::Snapshot* snapshot) {
   }
   ClearNotice(topic);
   vitals_.clear();
-  if (options_.on_written && snapshot->process.end == snapshot::End::kRunning) options_.on_written(directory_.Directory(), snapshot->number);
-  Detail("wrote " + directory_.Name() + " snapshot " + std::to_string(snapshot->number) + " (" + snapshot->reason + ")");
+  if (options_.on_written && snapshot->process.end == snapshot::End::kRunning)
+    options_.on_written(directory_.Directory(), snapshot->number);
+  Detail("wrote " + directory_.Name() + " snapshot " + std::to_string(snapshot->number) + " (" + snapshot->reason +
+         ")");
 }
 
 void ImageRecorder::Take(const char* reason, const std::string& label) {

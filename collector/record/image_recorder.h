@@ -52,7 +52,8 @@ class ImageRecorder {
   ImageRecorder(std::unique_ptr<ledger::ProcessLedger> ledger, const protocol::ProcessHeader& header,
                 watch::ProcDirectory process, ProcessFacts facts, RecorderOptions options, RunInfo* run);
 
-  // First vitals, after the guest was welcomed. `own_socket_inode`: its end of its connection; not the program's handle.
+  // First vitals, after the guest was welcomed. `own_socket_inode`: its end of its connection; not the program's
+  // handle.
   void Begin(uint64_t own_socket_inode);
 
   // Looks at header and vitals; returns the reason of a snapshot that is due, or null.

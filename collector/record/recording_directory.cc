@@ -17,7 +17,8 @@ constexpr int kMaxCollisions = 1000;
 
 std::string SafeName(const std::string& name) {
   std::string safe;
-  for (unsigned char c : name) safe += (std::isalnum(c) || c == '_' || c == '-' || (c == '.' && !safe.empty())) ? static_cast<char>(c) : '_';
+  for (unsigned char c : name)
+    safe += (std::isalnum(c) || c == '_' || c == '-' || (c == '.' && !safe.empty())) ? static_cast<char>(c) : '_';
   return safe.empty() ? "process" : safe;
 }
 
@@ -63,7 +64,8 @@ Status MakeOutput(const std::filesystem::path& directory) {
   std::error_code error;
   if (std::filesystem::is_directory(directory, error)) return Ok();
   if (directory.has_parent_path()) std::filesystem::create_directories(directory.parent_path(), error);
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoError("cannot make " + directory.native(), errno);
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+    return ErrnoError("cannot make " + directory.native(), errno);
   return Ok();
 }
 
@@ -118,7 +120,8 @@ Status RecordingDirectory::Write(snapshot::Snapshot* snapshot, uint64_t max_byte
   if (max_bytes == 0 || stored_bytes_ <= max_bytes) return Ok();
   Status thinned = snapshot::Thin(directory_, max_bytes);
   stored_bytes_ = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) stored_bytes_ += SizeOnDisk(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, error))
+    stored_bytes_ += SizeOnDisk(entry.path());
   return thinned;
 }
 

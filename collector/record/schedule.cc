@@ -40,7 +40,8 @@ const char* SnapshotSchedule::Due(const ScheduleReading& reading, int64_t now_ms
   bool interval = now_ms >= next_ms_;
   // The cadence is kept: a late tick does not shift the ones after it, and missed ones are not made up for. A clock
   // set back must not stop it either.
-  if (interval || next_ms_ - now_ms > interval_ms_) next_ms_ += ((now_ms - next_ms_) / interval_ms_ + (interval ? 1 : 0)) * interval_ms_;
+  if (interval || next_ms_ - now_ms > interval_ms_)
+    next_ms_ += ((now_ms - next_ms_) / interval_ms_ + (interval ? 1 : 0)) * interval_ms_;
   if (limit) return "limit";
   if (threshold) return "rss";
   return interval ? "interval" : nullptr;

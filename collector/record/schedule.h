@@ -25,7 +25,9 @@ class SnapshotSchedule {
   const char* Due(const ScheduleReading& reading, int64_t now_ms);
 
   // RSS of the threshold to be passed next; 0 = none.
-  uint64_t NextThreshold() const { return next_threshold_ < rss_thresholds_.size() ? rss_thresholds_[next_threshold_] : 0; }
+  uint64_t NextThreshold() const {
+    return next_threshold_ < rss_thresholds_.size() ? rss_thresholds_[next_threshold_] : 0;
+  }
 
  private:
   // One closeness: fires at kLimitShare, again only after it fell below kLimitRelease.

@@ -12,7 +12,8 @@ namespace {
 std::filesystem::path FindServer() {
   std::error_code error;
   std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const auto& candidate : {here.parent_path() / "libexec" / "leakhunt" / "leakhunt-http", here / "serve" / "leakhunt-http"}) {
+  for (const auto& candidate :
+       {here.parent_path() / "libexec" / "leakhunt" / "leakhunt-http", here / "serve" / "leakhunt-http"}) {
     if (std::filesystem::exists(candidate, error)) return candidate;
   }
   return {};
@@ -39,7 +40,8 @@ Status HttpServer::Start(const HttpAddress& address, const std::filesystem::path
   if (program.empty()) return Error{"leakhunt-http is not installed beside leakhunt-collect"};
   std::string port = std::to_string(address.port), collector = std::to_string(getpid());
   bool started = companion_.Start("leakhunt-http", -1, [&] {
-    execl(program.c_str(), "leakhunt-http", address.host.c_str(), port.c_str(), output.c_str(), collector.c_str(), nullptr);
+    execl(program.c_str(), "leakhunt-http", address.host.c_str(), port.c_str(), output.c_str(), collector.c_str(),
+          nullptr);
   });
   return started ? Ok() : Status(ErrnoError("cannot start the HTTP server", errno));
 }

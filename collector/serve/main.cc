@@ -10,9 +10,9 @@
 
 #include <condition_variable>
 #include <csignal>
-#include <deque>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -28,7 +28,8 @@ constexpr int kThreads = 4;
 constexpr size_t kMostWaiting = 32;
 constexpr size_t kMostBody = 4096;
 
-// A fixed number of threads, and of connections that wait for one; beyond that, connections stay in the kernel's backlog.
+// A fixed number of threads, and of connections that wait for one; beyond that, connections stay in the kernel's
+// backlog.
 class BoundedQueue : public httplib::TaskQueue {
  public:
   BoundedQueue() {
@@ -80,7 +81,8 @@ void Answer(httplib::Response& response, int status, const std::string& body, co
 
 void Refuse(httplib::Response& response, int status, const std::string& why) {
   nlohmann::json body = {{"error", why}};
-  Answer(response, status, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", "application/json");
+  Answer(response, status, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
+         "application/json");
 }
 
 // An address, or a name a page from elsewhere cannot have resolved to us.
@@ -95,7 +97,9 @@ bool IsTrustedHost(std::string host) {
   return gethostname(own, sizeof(own) - 1) == 0 && host == own;
 }
 
-const char* TypeOf(const std::string& format) { return format == "json" ? "application/json" : "text/markdown; charset=utf-8"; }
+const char* TypeOf(const std::string& format) {
+  return format == "json" ? "application/json" : "text/markdown; charset=utf-8";
+}
 
 class Api {
  public:
@@ -103,24 +107,33 @@ class Api {
 
   void Register(httplib::Server* server) {
     server->set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
-      bool trusted = IsTrustedHost(request.get_header_value("Host")) && !(request.method == "POST" && request.has_header("Origin"));
+      bool trusted = IsTrustedHost(request.get_header_value("Host")) &&
+                     !(request.method == "POST" && request.has_header("Origin"));
       if (trusted) return httplib::Server::HandlerResponse::Unhandled;
       Refuse(response, 403, "requests on behalf of other sites are not served");
       return httplib::Server::HandlerResponse::Handled;
     });
-    server->Get("/", [this](const auto&, auto& response) { Answer(response, 200, Page(ReadRows(output_)), "text/html; charset=utf-8"); });
+    server->Get("/", [this](const auto&, auto& response) {
+      Answer(response, 200, Page(ReadRows(output_)), "text/html; charset=utf-8");
+    });
     server->Get("/healthz", [](const auto&, auto& response) { Answer(response, 200, "ok\n", "text/plain"); });
     server->Get("/metrics", [this](const auto&, auto& response) {
       Answer(response, 200, Metrics(ReadRows(output_)), "text/plain; version=0.0.4; charset=utf-8");
     });
-    server->Get("/api/processes", [this](const auto& request, auto& response) { Report(request, response, {"processes", output_.native()}); });
-    server->Get(R"(/api/processes/(\d{1,9})/(top-sites|handles|trend|vitals|findings))", [this](const auto& request, auto& response) {
-      if (auto row = Find(request.matches[1], response)) Report(request, response, {request.matches[2], row->directory.native()});
+    server->Get("/api/processes", [this](const auto& request, auto& response) {
+      Report(request, response, {"processes", output_.native()});
     });
+    server->Get(R"(/api/processes/(\d{1,9})/(top-sites|handles|trend|vitals|findings))",
+                [this](const auto& request, auto& response) {
+                  if (auto row = Find(request.matches[1], response))
+                    Report(request, response, {request.matches[2], row->directory.native()});
+                });
     server->Get(R"(/api/processes/(\d{1,9})/diff)", [this](const auto& request, auto& response) {
-      if (auto row = Find(request.matches[1], response)) Report(request, response, {"diff", row->files.front().native(), row->files.back().native()});
+      if (auto row = Find(request.matches[1], response))
+        Report(request, response, {"diff", row->files.front().native(), row->files.back().native()});
     });
-    server->Post(R"(/api/processes/(\d{1,9})/snapshot)", [this](const auto& request, auto& response) { Snapshot(request, response); });
+    server->Post(R"(/api/processes/(\d{1,9})/snapshot)",
+                 [this](const auto& request, auto& response) { Snapshot(request, response); });
     server->set_error_handler([](const auto&, auto& response) {
       if (response.body.empty()) Refuse(response, response.status, "no such path, or a bad request");
     });
@@ -175,7 +188,10 @@ int Main(int argc, char** argv) {
   server.set_keep_alive_max_count(20);
   server.set_payload_max_length(kMostBody);
   if (!server.bind_to_port(argv[1], std::atoi(argv[2]))) {
-    std::fprintf(stderr, "leakhunt-collect: cannot listen at %s:%s: choose another --http ADDR:PORT; recording goes on without it\n", argv[1], argv[2]);
+    std::fprintf(
+        stderr,
+        "leakhunt-collect: cannot listen at %s:%s: choose another --http ADDR:PORT; recording goes on without it\n",
+        argv[1], argv[2]);
     return 1;
   }
   return server.listen_after_bind() ? 0 : 1;

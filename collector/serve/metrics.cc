@@ -58,11 +58,20 @@ std::string Html(const std::string& text) {
   std::string html;
   for (char c : text) {
     switch (c) {
-      case '&': html += "&amp;"; break;
-      case '<': html += "&lt;"; break;
-      case '>': html += "&gt;"; break;
-      case '"': html += "&quot;"; break;
-      default: html += c;
+      case '&':
+        html += "&amp;";
+        break;
+      case '<':
+        html += "&lt;";
+        break;
+      case '>':
+        html += "&gt;";
+        break;
+      case '"':
+        html += "&quot;";
+        break;
+      default:
+        html += c;
     }
   }
   return html;
@@ -118,7 +127,8 @@ std::string Metrics(const std::vector<ProcessRow>& rows) {
       {"leakhunt_handle_limit", "Soft limit of open descriptors.", &ProcessRow::handle_limit},
       {"leakhunt_threads", "Threads.", &ProcessRow::threads},
       {"leakhunt_cgroup_bytes", "Memory use of the control group.", &ProcessRow::cgroup_bytes},
-      {"leakhunt_cgroup_limit_bytes", "Tightest memory limit above the process; 0 = none.", &ProcessRow::cgroup_limit_bytes},
+      {"leakhunt_cgroup_limit_bytes", "Tightest memory limit above the process; 0 = none.",
+       &ProcessRow::cgroup_limit_bytes},
       {"leakhunt_lost_records", "Allocations that could not be recorded.", &ProcessRow::lost_records},
   };
   std::string text;
@@ -126,7 +136,8 @@ std::string Metrics(const std::vector<ProcessRow>& rows) {
     text += fmt::format("# HELP {} {}\n# TYPE {} gauge\n", metric.name, metric.help, metric.name);
     for (const ProcessRow& row : rows) {
       if (row.state != "running") continue;
-      text += fmt::format("{}{{pid=\"{}\",name=\"{}\"}} {}\n", metric.name, row.pid, Label(row.name), row.*metric.field);
+      text +=
+          fmt::format("{}{{pid=\"{}\",name=\"{}\"}} {}\n", metric.name, row.pid, Label(row.name), row.*metric.field);
     }
   }
   return text;
@@ -134,13 +145,16 @@ std::string Metrics(const std::vector<ProcessRow>& rows) {
 
 std::string Page(const std::vector<ProcessRow>& rows) {
   std::string page =
-      "<!doctype html><html lang=en><meta charset=utf-8><title>leakhunt</title><style>body{font:14px system-ui;margin:2em}"
+      "<!doctype html><html lang=en><meta charset=utf-8><title>leakhunt</title><style>body{font:14px "
+      "system-ui;margin:2em}"
       "table{border-collapse:collapse}td,th{padding:.3em .8em;border-bottom:1px solid #ccc;text-align:right}"
-      "td:nth-child(2),th:nth-child(2),td:nth-child(3){text-align:left}</style><h1>leakhunt</h1><table><tr><th>pid<th>program"
+      "td:nth-child(2),th:nth-child(2),td:nth-child(3){text-align:left}</style><h1>leakhunt</"
+      "h1><table><tr><th>pid<th>program"
       "<th>state<th>RSS<th>live heap<th>slack<th>handles<th>threads<th>answers</tr>";
   for (const ProcessRow& row : rows) {
-    page += fmt::format("<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{:.0f}<td>{:.0f}<td>", row.pid, Html(row.name), row.state,
-                        Size(row.rss_bytes), Size(row.live_bytes), Size(row.slack_bytes), row.open_handles, row.threads);
+    page += fmt::format("<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{:.0f}<td>{:.0f}<td>", row.pid, Html(row.name),
+                        row.state, Size(row.rss_bytes), Size(row.live_bytes), Size(row.slack_bytes), row.open_handles,
+                        row.threads);
     for (const char* answer : {"findings", "top-sites", "handles", "trend", "diff", "vitals"}) {
       page += fmt::format("<a href=\"/api/processes/{}/{}?format=markdown\">{}</a> ", row.pid, answer, answer);
     }

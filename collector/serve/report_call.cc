@@ -30,7 +30,8 @@ int64_t SteadyMs() {
 std::string FindReport() {
   std::error_code error;
   std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const auto& candidate : {here.parent_path().parent_path() / "bin" / "leakhunt-report", here.parent_path().parent_path() / "viewer" / "leakhunt-report"}) {
+  for (const auto& candidate : {here.parent_path().parent_path() / "bin" / "leakhunt-report",
+                                here.parent_path().parent_path() / "viewer" / "leakhunt-report"}) {
     if (std::filesystem::exists(candidate, error)) return candidate.native();
   }
   return "";
@@ -97,7 +98,8 @@ Result<std::string> CallReport(const std::vector<std::string>& arguments) {
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   if (!whole) return Error{"leakhunt-report took too long"};
-  if (status != 0) return Error{complaint.empty() ? "leakhunt-report failed" : complaint.substr(0, complaint.find('\n'))};
+  if (status != 0)
+    return Error{complaint.empty() ? "leakhunt-report failed" : complaint.substr(0, complaint.find('\n'))};
   return text;
 }
 

@@ -43,7 +43,8 @@ void Send(const signalfd_siginfo& info, pid_t command) {
 sigset_t InitSignals() {
   sigset_t set;
   sigfillset(&set);
-  for (int signal : {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&set, signal);
+  for (int signal : {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS})
+    sigdelset(&set, signal);
   return set;
 }
 

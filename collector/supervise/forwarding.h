@@ -12,7 +12,8 @@ namespace leakhunt::supervise {
 sigset_t InitSignals();
 
 // Passes `info` on to `command` unless the terminal already sent it there. SIGTSTP from the terminal stops us too, so
-// that the shell sees its job stopped. SIGUSR1 is the collector's own; it is passed on only to a command that handles it.
+// that the shell sees its job stopped. SIGUSR1 is the collector's own; it is passed on only to a command that handles
+// it.
 void Forward(const signalfd_siginfo& info, pid_t command);
 
 }  // namespace leakhunt::supervise

@@ -41,8 +41,10 @@ void AddPreload(Environment* environment, const std::string& library) {
 
 std::string TrackList(uint32_t mask) {
   std::string list;
-  constexpr std::pair<uint32_t, const char*> kNames[] = {{protocol::kTrackHeap, "heap"}, {protocol::kTrackMmap, "mmap"},
-                                                         {protocol::kTrackHandles, "handles"}, {protocol::kTrackThreads, "threads"}};
+  constexpr std::pair<uint32_t, const char*> kNames[] = {{protocol::kTrackHeap, "heap"},
+                                                         {protocol::kTrackMmap, "mmap"},
+                                                         {protocol::kTrackHandles, "handles"},
+                                                         {protocol::kTrackThreads, "threads"}};
   for (const auto& [bit, name] : kNames) {
     if ((mask & bit) != 0) list += (list.empty() ? "" : ",") + std::string(name);
   }
@@ -73,7 +75,8 @@ Error ExecError(const std::string& path, int error) {
 std::filesystem::path FindLibrary() {
   std::error_code error;
   const char* named = std::getenv("LEAKHUNT_LIBRARY");
-  if (named != nullptr && *named != '\0') return std::filesystem::exists(named, error) ? std::filesystem::absolute(named) : std::filesystem::path();
+  if (named != nullptr && *named != '\0')
+    return std::filesystem::exists(named, error) ? std::filesystem::absolute(named) : std::filesystem::path();
   std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
   std::filesystem::path prefix = program.parent_path().parent_path();
   for (const char* place : {"lib", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "preload"}) {
@@ -89,7 +92,8 @@ Environment PlainEnvironment() {
   return environment;
 }
 
-Environment RecordedEnvironment(const Options& options, const std::filesystem::path& library, const std::filesystem::path& socket) {
+Environment RecordedEnvironment(const Options& options, const std::filesystem::path& library,
+                                const std::filesystem::path& socket) {
   Environment environment = PlainEnvironment();
   AddPreload(&environment, library.native());
   Set(&environment, "LEAKHUNT_SOCKET", std::filesystem::absolute(socket).native());
@@ -97,7 +101,8 @@ Environment RecordedEnvironment(const Options& options, const std::filesystem::p
   if (options.sample_bytes) Set(&environment, "LEAKHUNT_SAMPLE_BYTES", std::to_string(*options.sample_bytes));
   if (options.budget_ppm) Set(&environment, "LEAKHUNT_BUDGET", Percent(*options.budget_ppm));
   // A guest that finds no sampling in its environment waits for the welcome, at each start of a process.
-  bool known = FindVariable(&environment, "LEAKHUNT_SAMPLE_BYTES") != nullptr || FindVariable(&environment, "LEAKHUNT_BUDGET") != nullptr;
+  bool known = FindVariable(&environment, "LEAKHUNT_SAMPLE_BYTES") != nullptr ||
+               FindVariable(&environment, "LEAKHUNT_BUDGET") != nullptr;
   if (!known) Set(&environment, "LEAKHUNT_BUDGET", Percent(kDefaultBudgetPpm));
   if (options.track) Set(&environment, "LEAKHUNT_TRACK", TrackList(*options.track));
   if (options.follow_children) Set(&environment, "LEAKHUNT_CHILDREN", *options.follow_children ? "follow" : "ignore");

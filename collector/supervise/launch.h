@@ -21,7 +21,8 @@ namespace leakhunt::supervise {
 // there is none.
 std::filesystem::path FindLibrary();
 
-// The environment of a recorded command. `library` empty: only what children of a static program would need is left out too.
+// The environment of a recorded command. `library` empty: only what children of a static program would need is left out
+// too.
 std::vector<std::string> RecordedEnvironment(const Options& options, const std::filesystem::path& library,
                                              const std::filesystem::path& socket);
 

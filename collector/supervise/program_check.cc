@@ -28,7 +28,8 @@ class ElfFile {
   explicit ElfFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     elf_version(EV_CURRENT);
     if (fd_.Valid()) elf_.reset(elf_begin(fd_.Get(), ELF_C_READ, nullptr));
-    if (elf_ != nullptr && (elf_kind(elf_.get()) != ELF_K_ELF || gelf_getehdr(elf_.get(), &header_) == nullptr)) elf_.reset();
+    if (elf_ != nullptr && (elf_kind(elf_.get()) != ELF_K_ELF || gelf_getehdr(elf_.get(), &header_) == nullptr))
+      elf_.reset();
   }
 
   explicit operator bool() const { return elf_ != nullptr; }
@@ -57,7 +58,8 @@ class ElfFile {
     Elf_Scn* section = nullptr;
     while ((section = elf_nextscn(elf_.get(), section)) != nullptr) {
       GElf_Shdr header;
-      if (gelf_getshdr(section, &header) == nullptr || header.sh_type != SHT_DYNAMIC || header.sh_entsize == 0) continue;
+      if (gelf_getshdr(section, &header) == nullptr || header.sh_type != SHT_DYNAMIC || header.sh_entsize == 0)
+        continue;
       Elf_Data* data = elf_getdata(section, nullptr);
       for (size_t i = 0; data != nullptr && i < data->d_size / header.sh_entsize; ++i) {
         GElf_Dyn entry;
@@ -105,7 +107,8 @@ constexpr uint16_t kOurMachine = EM_AARCH64;
 Obstacle ObstacleOf(const std::string& path) {
   ElfFile elf(path);
   if (!elf) return Obstacle::kNone;
-  if (elf.Header().e_ident[EI_CLASS] != ELFCLASS64 || elf.Header().e_machine != kOurMachine) return Obstacle::kOtherMachine;
+  if (elf.Header().e_ident[EI_CLASS] != ELFCLASS64 || elf.Header().e_machine != kOurMachine)
+    return Obstacle::kOtherMachine;
   std::string interpreter = elf.Interpreter();
   if (interpreter.empty()) return Obstacle::kStatic;
   if (IsPrivileged(path)) return Obstacle::kPrivileged;
@@ -131,15 +134,24 @@ bool IsLibcNeutral(const std::string& library) {
 
 std::string Explain(const ProgramCheck& check) {
   switch (check.obstacle) {
-    case Obstacle::kNone: return "";
+    case Obstacle::kNone:
+      return "";
     case Obstacle::kStatic:
-      return check.file + " is statically linked, so nothing can be recorded of it: link it dynamically (its dynamic children are recorded)";
+      return check.file +
+             " is statically linked, so nothing can be recorded of it: link it dynamically (its dynamic children are "
+             "recorded)";
     case Obstacle::kPrivileged:
-      return check.file + " is set-user-ID, set-group-ID or has file capabilities, so the loader ignores leakhunt: run a plain copy of it as its user";
+      return check.file +
+             " is set-user-ID, set-group-ID or has file capabilities, so the loader ignores leakhunt: run a plain copy "
+             "of it as its user";
     case Obstacle::kMusl:
-      return check.file + " uses musl, for which this libleakhunt.so was not built, so nothing is recorded: use a leakhunt built for musl";
+      return check.file +
+             " uses musl, for which this libleakhunt.so was not built, so nothing is recorded: use a leakhunt built "
+             "for musl";
     case Obstacle::kOtherMachine:
-      return check.file + " is for another machine than libleakhunt.so (32-bit?), so nothing is recorded: use a build of leakhunt for that machine";
+      return check.file +
+             " is for another machine than libleakhunt.so (32-bit?), so nothing is recorded: use a build of leakhunt "
+             "for that machine";
   }
   return "";
 }

@@ -59,7 +59,9 @@ class RunSocket {
   UniqueFd lock_;
 };
 
-int ExitStatusOf(int wait_status) { return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status); }
+int ExitStatusOf(int wait_status) {
+  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
 
 // One command from start to end.
 class Run {
@@ -97,17 +99,24 @@ class Run {
     Launch launch{path, options_.command, PlainEnvironment()};
     std::filesystem::path library = FindLibrary();
     ProgramCheck check = CheckProgram(path);
-    if (check.obstacle == Obstacle::kMusl && !library.empty() && IsLibcNeutral(library.native())) check.obstacle = Obstacle::kNone;
+    if (check.obstacle == Obstacle::kMusl && !library.empty() && IsLibcNeutral(library.native()))
+      check.obstacle = Obstacle::kNone;
     if (std::string why = Explain(check); !why.empty()) Refuse(why);
     if (check.obstacle == Obstacle::kMusl || check.obstacle == Obstacle::kOtherMachine) return launch;
-    if (library.empty()) return Refuse("cannot find libleakhunt.so beside this program: set LEAKHUNT_LIBRARY; nothing is recorded"), launch;
+    if (library.empty())
+      return Refuse("cannot find libleakhunt.so beside this program: set LEAKHUNT_LIBRARY; nothing is recorded"),
+             launch;
     if (library.native().find_first_of(" :") != std::string::npos) {
-      return Refuse("LD_PRELOAD cannot name " + library.native() + " (space or colon in it): install leakhunt elsewhere; nothing is recorded"), launch;
+      return Refuse("LD_PRELOAD cannot name " + library.native() +
+                    " (space or colon in it): install leakhunt elsewhere; nothing is recorded"),
+             launch;
     }
     if (Status made = record::MakeOutput(std::filesystem::absolute(options_.output)); !made) {
-      NoticeOnce("write " + std::filesystem::absolute(options_.output).native(), made.error().message + ": give --output DIR; the program runs on");
+      NoticeOnce("write " + std::filesystem::absolute(options_.output).native(),
+                 made.error().message + ": give --output DIR; the program runs on");
     }
-    if (Status open = socket_.Open(options_, service_.get()); !open) return Refuse(open.error().message + "; nothing is recorded"), launch;
+    if (Status open = socket_.Open(options_, service_.get()); !open)
+      return Refuse(open.error().message + "; nothing is recorded"), launch;
     launch.environment = RecordedEnvironment(options_, library, socket_.Path());
     return launch;
   }
@@ -150,8 +159,10 @@ class Run {
 
   void SayWhatWasRecorded() {
     uint64_t recorded = service_->Sessions().EverAdmitted();
-    if (recorded > 0) return Detail("recorded " + std::to_string(recorded) + " process images in " + options_.output.native());
-    if (!explained_) Notice("nothing was recorded of " + options_.command.front() + ": leakhunt-report doctor says why");
+    if (recorded > 0)
+      return Detail("recorded " + std::to_string(recorded) + " process images in " + options_.output.native());
+    if (!explained_)
+      Notice("nothing was recorded of " + options_.command.front() + ": leakhunt-report doctor says why");
   }
 
   const Options& options_;

@@ -6,9 +6,9 @@
 namespace leakhunt::supervise {
 
 struct FoundProgram {
-  std::string path;  // empty when it cannot be run
-  int exit_code = 0; // 127 not found, 126 found but not executable
-  int error = 0;     // errno of the failure
+  std::string path;   // empty when it cannot be run
+  int exit_code = 0;  // 127 not found, 126 found but not executable
+  int error = 0;      // errno of the failure
 };
 
 FoundProgram FindProgram(const std::string& name);

@@ -61,7 +61,8 @@ std::vector<std::string> GroupDirectories(const MemoryHierarchy& hierarchy, std:
     size_t second = first == std::string::npos ? first : line.find(':', first + 1);
     if (second == std::string::npos) continue;
     std::string_view controllers = std::string_view(line).substr(first + 1, second - first - 1);
-    bool ours = hierarchy.version == 1 ? HasWord(controllers, "memory") : (first == 1 && line[0] == '0' && controllers.empty());
+    bool ours =
+        hierarchy.version == 1 ? HasWord(controllers, "memory") : (first == 1 && line[0] == '0' && controllers.empty());
     if (ours) group = line.substr(second + 1);
   }
   std::vector<std::string> directories;
@@ -98,14 +99,16 @@ void CgroupWatch::RefreshLimit() {
   }
   if (chosen == tightest_ && usage_file_.Valid()) return;
   tightest_ = chosen;
-  usage_file_.Reset(open((chosen + (version_ == 1 ? "/memory.usage_in_bytes" : "/memory.current")).c_str(), O_RDONLY | O_CLOEXEC));
+  usage_file_.Reset(
+      open((chosen + (version_ == 1 ? "/memory.usage_in_bytes" : "/memory.current")).c_str(), O_RDONLY | O_CLOEXEC));
 }
 
 CgroupReading CgroupWatch::Read() const {
   CgroupReading reading;
   reading.limit_bytes = limit_bytes_;
   reading.usage_bytes = NumberAfter(ReadAgain(usage_file_), "").value_or(0);
-  if (limit_bytes_ == 0 || static_cast<double>(reading.usage_bytes) < kNearLimit * static_cast<double>(limit_bytes_)) return reading;
+  if (limit_bytes_ == 0 || static_cast<double>(reading.usage_bytes) < kNearLimit * static_cast<double>(limit_bytes_))
+    return reading;
   const char* key = version_ == 1 ? "total_inactive_file" : "inactive_file";
   uint64_t idle = NumberAfter(ReadSmall(tightest_ + "/memory.stat"), key).value_or(0);
   reading.working_bytes = reading.usage_bytes > idle ? reading.usage_bytes - idle : 0;

@@ -26,9 +26,10 @@ MemoryHierarchy FindMemoryHierarchy(std::string_view mountinfo);
 std::vector<std::string> GroupDirectories(const MemoryHierarchy& hierarchy, std::string_view cgroup_text);
 
 struct CgroupReading {
-  uint64_t usage_bytes = 0;    // of the group with the tightest limit, else the innermost; page cache included
-  uint64_t working_bytes = 0;  // usage less inactive file pages (what cannot simply be dropped); asked when near the limit
-  uint64_t limit_bytes = 0;    // tightest above the process; 0 = none
+  uint64_t usage_bytes = 0;  // of the group with the tightest limit, else the innermost; page cache included
+  uint64_t working_bytes =
+      0;  // usage less inactive file pages (what cannot simply be dropped); asked when near the limit
+  uint64_t limit_bytes = 0;  // tightest above the process; 0 = none
 };
 
 class CgroupWatch {

@@ -18,10 +18,11 @@ using snapshot::HandleType;
 constexpr int kMaxCountedEpolls = 64;  // fdinfo of an epoll lists every member: bounded work
 
 constexpr std::pair<std::string_view, HandleType> kAnonymousKinds[] = {
-    {"eventpoll", HandleType::kEpoll},       {"eventfd", HandleType::kEventfd},   {"timerfd", HandleType::kTimerfd},
-    {"signalfd", HandleType::kSignalfd},     {"inotify", HandleType::kInotify},   {"fanotify", HandleType::kFanotify},
-    {"pidfd", HandleType::kPidfd},           {"io_uring", HandleType::kIoUring},  {"perf_event", HandleType::kPerf},
-    {"userfaultfd", HandleType::kUserfaultfd},
+    {"eventpoll", HandleType::kEpoll}, {"eventfd", HandleType::kEventfd},
+    {"timerfd", HandleType::kTimerfd}, {"signalfd", HandleType::kSignalfd},
+    {"inotify", HandleType::kInotify}, {"fanotify", HandleType::kFanotify},
+    {"pidfd", HandleType::kPidfd},     {"io_uring", HandleType::kIoUring},
+    {"perf_event", HandleType::kPerf}, {"userfaultfd", HandleType::kUserfaultfd},
 };
 
 // The number in "socket:[123]".
@@ -34,15 +35,20 @@ uint64_t InodeInLink(std::string_view link) {
 
 HandleType TypeOfFile(const struct statx& file, std::string_view link) {
   switch (file.stx_mode & S_IFMT) {
-    case S_IFDIR: return HandleType::kDirectory;
-    case S_IFIFO: return HandleType::kPipe;
-    case S_IFSOCK: return HandleType::kSocket;
-    case S_IFBLK: return HandleType::kDevice;
+    case S_IFDIR:
+      return HandleType::kDirectory;
+    case S_IFIFO:
+      return HandleType::kPipe;
+    case S_IFSOCK:
+      return HandleType::kSocket;
+    case S_IFBLK:
+      return HandleType::kDevice;
     case S_IFCHR: {
       bool pty = link.starts_with("/dev/pts/") || link == "/dev/ptmx" || link.starts_with("/dev/tty");
       return pty ? HandleType::kPty : HandleType::kDevice;
     }
-    default: return HandleType::kFile;
+    default:
+      return HandleType::kFile;
   }
 }
 

@@ -50,12 +50,14 @@ bool ParseMapping(std::string_view line, Mapping* mapping) {
 }
 
 bool IsGuard(const Mapping& mapping) {
-  return mapping.permissions.substr(0, 3) == "---" && mapping.inode == 0 && mapping.end - mapping.start <= kMaxGuardBytes;
+  return mapping.permissions.substr(0, 3) == "---" && mapping.inode == 0 &&
+         mapping.end - mapping.start <= kMaxGuardBytes;
 }
 
 bool IsShared(const Mapping& mapping) {
-  return mapping.name.starts_with("/memfd:") || mapping.name.starts_with("/SYSV") || mapping.name.starts_with("/dev/zero") ||
-         mapping.name.starts_with("/dev/shm/") || mapping.name.starts_with("[anon_shmem");
+  return mapping.name.starts_with("/memfd:") || mapping.name.starts_with("/SYSV") ||
+         mapping.name.starts_with("/dev/zero") || mapping.name.starts_with("/dev/shm/") ||
+         mapping.name.starts_with("[anon_shmem");
 }
 
 uint64_t MemoryClasses::*ClassOf(const Mapping& mapping, const Mapping& below) {

@@ -100,7 +100,9 @@ std::optional<ProcessStat> ParseProcessStat(std::string_view text) {
   ProcessStat stat;
   stat.state = fields[0].empty() ? '?' : fields[0][0];
   stat.parent_pid = ToNumber<pid_t>(fields[4 - kFirst]);
-  stat.cpu_seconds = static_cast<double>(ToNumber<uint64_t>(fields[14 - kFirst]) + ToNumber<uint64_t>(fields[15 - kFirst])) / ticks_per_second;
+  stat.cpu_seconds =
+      static_cast<double>(ToNumber<uint64_t>(fields[14 - kFirst]) + ToNumber<uint64_t>(fields[15 - kFirst])) /
+      ticks_per_second;
   stat.start_ticks = ToNumber<uint64_t>(fields[22 - kFirst]);
   if (fields.size() > 52 - kFirst) stat.exit_code = ToNumber<int>(fields[52 - kFirst]);
   return stat;

@@ -13,7 +13,8 @@
 
 namespace leakhunt::watch {
 
-// A descriptor that polls readable when `pid` has ended; invalid where the kernel is older than 5.3 or the process gone.
+// A descriptor that polls readable when `pid` has ended; invalid where the kernel is older than 5.3 or the process
+// gone.
 UniqueFd OpenPidfd(pid_t pid);
 
 // True when the process of `pidfd` has ended (reaped or not).

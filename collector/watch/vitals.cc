@@ -21,13 +21,16 @@ int64_t MillisecondsOf(std::chrono::steady_clock::duration duration) {
 
 }  // namespace
 
-uint64_t SoftLimit(std::string_view limits_text, std::string_view row) { return NumberAfter(limits_text, row).value_or(0); }
+uint64_t SoftLimit(std::string_view limits_text, std::string_view row) {
+  return NumberAfter(limits_text, row).value_or(0);
+}
 
 uint64_t ResidentBytes(const ProcDirectory& process) {
   std::string text = process.Read("statm").value_or("");
   size_t second = text.find(' ');
   if (second == std::string::npos) return 0;
-  return NumberAfter(std::string_view(text).substr(second + 1), "").value_or(0) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return NumberAfter(std::string_view(text).substr(second + 1), "").value_or(0) *
+         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 uint64_t CountDescriptors(const ProcDirectory& process) {

@@ -32,7 +32,8 @@ class VitalsWatch {
   // Limits that hold for the process now.
   snapshot::Limits ReadLimits(const ProcDirectory& process) const;
 
-  // Anonymous resident bytes of the last smaps reading, thread stacks and leakhunt's pages left out; 0 before the first.
+  // Anonymous resident bytes of the last smaps reading, thread stacks and leakhunt's pages left out; 0 before the
+  // first.
   uint64_t AnonymousBytes() const { return classes_.anonymous_bytes; }
 
   const CgroupReading& Cgroup() const { return cgroup_reading_; }

@@ -107,12 +107,22 @@ class FakeGuest {
     char order;
     while (read(orders, &order, 1) == 1) {
       switch (static_cast<Order>(order)) {
-        case Order::kHello: Hello(path, &connection, answers); break;
-        case Order::kSnapshot: Send(connection.Get(), protocol::MessageKind::kSnapshot, "after the load"); break;
-        case Order::kDisconnect: connection.Reset(); break;
-        case Order::kKill: kill(getpid(), SIGKILL); break;
-        case Order::kExit: _exit(7);
-        case Order::kAbort: signal(SIGABRT, SIG_DFL), abort();
+        case Order::kHello:
+          Hello(path, &connection, answers);
+          break;
+        case Order::kSnapshot:
+          Send(connection.Get(), protocol::MessageKind::kSnapshot, "after the load");
+          break;
+        case Order::kDisconnect:
+          connection.Reset();
+          break;
+        case Order::kKill:
+          kill(getpid(), SIGKILL);
+          break;
+        case Order::kExit:
+          _exit(7);
+        case Order::kAbort:
+          signal(SIGABRT, SIG_DFL), abort();
       }
     }
     _exit(0);

@@ -38,7 +38,8 @@ TEST(Quantity, DurationsSizesAndPercentages) {
 }
 
 TEST(Options, EverythingAfterTheSeparatorIsTheCommands) {
-  auto invocation = Parse({"--interval", "5s", "--sample-bytes=1", "--output", "/d", "--", "prog", "--interval", "--", "x"});
+  auto invocation =
+      Parse({"--interval", "5s", "--sample-bytes=1", "--output", "/d", "--", "prog", "--interval", "--", "x"});
   ASSERT_TRUE(invocation) << invocation.error().message;
   EXPECT_TRUE(invocation->run);
   EXPECT_EQ(invocation->options.command, (std::vector<std::string>{"prog", "--interval", "--", "x"}));

@@ -68,7 +68,9 @@ class SessionTest : public ::testing::Test {
     auto found = snapshot::FindRecordings(options_.output);
     return found ? *found : std::vector<snapshot::Recording>();
   }
-  snapshot::Snapshot Last(const snapshot::Recording& recording) { return *snapshot::ReadSnapshot(recording.files.back()); }
+  snapshot::Snapshot Last(const snapshot::Recording& recording) {
+    return *snapshot::ReadSnapshot(recording.files.back());
+  }
   bool Gone() { return sessions_->Count() == 0; }
 
   leakhunt::testing::TemporaryDirectory directory_;

@@ -117,10 +117,12 @@ TEST_F(SuperviseTest, NothingIsAddedToWhatTheCommandPrints) {
 
 TEST_F(SuperviseTest, SignalsReachTheCommand) {
   for (const char* name : {"TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "WINCH", "ALRM", "CONT", "PIPE"}) {
-    Caught collect = Shell("trap 'echo got " + std::string(name) + "; exit 3' " + name + "; echo ready; while :; do sleep 0.02; done");
+    Caught collect = Shell("trap 'echo got " + std::string(name) + "; exit 3' " + name +
+                           "; echo ready; while :; do sleep 0.02; done");
     ASSERT_TRUE(collect.Prints("ready")) << name;
-    std::pair<const char*, int> numbers[] = {{"TERM", SIGTERM}, {"INT", SIGINT}, {"HUP", SIGHUP}, {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
-                                             {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}, {"ALRM", SIGALRM}, {"CONT", SIGCONT}, {"PIPE", SIGPIPE}};
+    std::pair<const char*, int> numbers[] = {
+        {"TERM", SIGTERM}, {"INT", SIGINT},     {"HUP", SIGHUP},   {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
+        {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}, {"ALRM", SIGALRM}, {"CONT", SIGCONT}, {"PIPE", SIGPIPE}};
     for (const auto& [known, number] : numbers) {
       if (std::string(known) == name) collect.Signal(number);
     }
@@ -162,7 +164,8 @@ TEST_F(SuperviseTest, NoSocketDirectoryIsLeftBehind) {
   EXPECT_EQ(Run({"true"}).ExitStatus(), 0);
   unsetenv("TMPDIR");
   int left = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_.Path())) left += entry.path().filename().native().starts_with("leakhunt-");
+  for (const auto& entry : std::filesystem::directory_iterator(directory_.Path()))
+    left += entry.path().filename().native().starts_with("leakhunt-");
   EXPECT_EQ(left, 0);
 }
 

@@ -22,7 +22,10 @@ TEST(ProcText, NumbersFollowTheirKeyAtTheStartOfALine) {
   EXPECT_EQ(NumberAfter("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill "), 3u);
   EXPECT_EQ(NumberAfter("Max open files            unlimited  4096 files\n", "Max open files"), std::nullopt);
   EXPECT_EQ(NumberAfter("x VmRSS: 5", "VmRSS:"), std::nullopt);
-  EXPECT_EQ(SoftLimit("Limit  Soft  Hard  Units\nMax open files            1024                 4096                 files\n", "Max open files"), 1024u);
+  EXPECT_EQ(
+      SoftLimit("Limit  Soft  Hard  Units\nMax open files            1024                 4096                 files\n",
+                "Max open files"),
+      1024u);
 }
 
 TEST(ProcText, AStatLineWithAHostileNameIsRead) {
@@ -56,8 +59,8 @@ TEST(MemoryClasses, EveryResidentPageHasAClass) {
   EXPECT_EQ(classes.leakhunt_bytes, 64u << 10);
   EXPECT_EQ(classes.shared_bytes, 32u << 10);
   EXPECT_EQ(classes.swap_bytes, 12u << 10);
-  EXPECT_EQ(classes.rss_bytes, classes.file_bytes + classes.stack_bytes + classes.anonymous_bytes + classes.leakhunt_bytes +
-                                   classes.shared_bytes);
+  EXPECT_EQ(classes.rss_bytes, classes.file_bytes + classes.stack_bytes + classes.anonymous_bytes +
+                                   classes.leakhunt_bytes + classes.shared_bytes);
   EXPECT_EQ(ParseSmaps("").rss_bytes, 0u);
   EXPECT_EQ(ParseSmaps("Rss:\n-\n - \nzz-yy\nRss: x").rss_bytes, 0u);
 }
@@ -67,7 +70,8 @@ TEST(Cgroup, TheHierarchyIsFoundInBothVersions) {
   EXPECT_EQ(two.version, 2);
   EXPECT_EQ(two.mount, "/sys/fs/cgroup");
   MemoryHierarchy one = FindMemoryHierarchy(
-      "1 0 0:1 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n2 0 0:2 /docker/abc /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory\n");
+      "1 0 0:1 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n2 0 0:2 /docker/abc /sys/fs/cgroup/memory rw shared:9 "
+      "- cgroup cgroup rw,memory\n");
   EXPECT_EQ(one.version, 1);
   EXPECT_EQ(one.root, "/docker/abc");
   EXPECT_TRUE(FindMemoryHierarchy("").mount.empty());
@@ -87,16 +91,22 @@ TEST(Cgroup, GroupsAreWalkedFromTheProcessUp) {
 
 TEST(SocketTables, LabelsNameBothEndsAndTheState) {
   SocketTables tables;
-  ParseInternetTable("  sl  local_address rem_address   st ...\n"
-                     "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1 0 100\n"
-                     "   1: 0100007F:1F90 0200000A:C350 01 00000000:00000000 00:00000000 00000000     0        0 112 1 0 100\n",
-                     "tcp", &tables);
-  ParseInternetTable("title\n 0: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 07 0:0 0:0 0 0 0 113 2 0 0\n", "udp6", &tables);
+  ParseInternetTable(
+      "  sl  local_address rem_address   st ...\n"
+      "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1 0 100\n"
+      "   1: 0100007F:1F90 0200000A:C350 01 00000000:00000000 00:00000000 00000000     0        0 112 1 0 100\n",
+      "tcp", &tables);
+  ParseInternetTable(
+      "title\n 0: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 07 0:0 0:0 0 0 0 113 2 0 "
+      "0\n",
+      "udp6", &tables);
   EXPECT_EQ(tables[111].label, "tcp 127.0.0.1:8080 LISTEN");
   EXPECT_EQ(tables[112].label, "tcp 127.0.0.1:8080 -> 10.0.0.2:50000 ESTABLISHED");
   EXPECT_EQ(tables[113].label, "udp [::1]:80");
   EXPECT_EQ(tables[113].type, snapshot::HandleType::kUdp);
-  ParseUnixTable("Num RefCount Protocol Flags Type St Inode Path\nffff: 00000002 00000000 00010000 0001 01 114 /run/x.sock\n", &tables);
+  ParseUnixTable(
+      "Num RefCount Protocol Flags Type St Inode Path\nffff: 00000002 00000000 00010000 0001 01 114 /run/x.sock\n",
+      &tables);
   EXPECT_EQ(tables[114].label, "unix /run/x.sock STREAM LISTEN");
   ParseInternetTable("title\nshort line\n\n", "tcp", &tables);
 }
@@ -122,9 +132,10 @@ TEST(KernelHandles, EveryKindOfDescriptorIsNamed) {
   auto handles = ReadKernelHandles(*process, 0);
   ASSERT_TRUE(handles);
   using Type = snapshot::HandleType;
-  std::pair<int, Type> expected[] = {{pipe_ends[0], Type::kPipe}, {file.Get(), Type::kFile}, {directory.Get(), Type::kDirectory},
-                                     {null.Get(), Type::kDevice}, {event.Get(), Type::kEventfd}, {epoll.Get(), Type::kEpoll},
-                                     {unbound.Get(), Type::kTcp}, {listening.Get(), Type::kTcp}, {memory.Get(), Type::kMemfd}};
+  std::pair<int, Type> expected[] = {
+      {pipe_ends[0], Type::kPipe}, {file.Get(), Type::kFile},     {directory.Get(), Type::kDirectory},
+      {null.Get(), Type::kDevice}, {event.Get(), Type::kEventfd}, {epoll.Get(), Type::kEpoll},
+      {unbound.Get(), Type::kTcp}, {listening.Get(), Type::kTcp}, {memory.Get(), Type::kMemfd}};
   for (const auto& [fd, type] : expected) {
     const auto* handle = Find(*handles, fd);
     ASSERT_NE(handle, nullptr) << fd;
