@@ -21,4 +21,3 @@ void* mremap(void* old, size_t old_bytes, size_t new_bytes, int flags, ...) {
 }
 
 int close(int fd) { return (int)syscall(SYS_close, fd); }
-int close_range(unsigned first, unsigned last, int flags) { return (int)syscall(SYS_close_range, first, last, flags); }
