@@ -1,5 +1,6 @@
 #include "preload/core/governor.h"
 
+#include "preload/core/inherited.h"
 #include "preload/core/tracker.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/clock.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr uint64_t kTimedEvery = 512;
 constexpr uint64_t kHousekeepEvery = 64;
 constexpr uint64_t kTickNs = 100'000'000;
+constexpr uint64_t kForkAndExecNs = 20'000'000;
 constexpr double kVisitsPerBlock = 2;  // a birth and a death
 
 struct Governor {
@@ -90,10 +92,17 @@ void Tick(uint64_t now_ns) {
   ChooseInterval();
   sys::StoreRelaxed(&header->private_bytes, sys::PrivateBytes());
   sys::StoreRelaxed(&header->brk_now, static_cast<uint64_t>(sys::Call(SYS_brk, 0)));
+  // A forked child that outlives a fork-and-exec shows what it inherited; later than that it may be killed any time.
+  if (g_process.parent_pages != nullptr && now_ns > g_process.started_ns + kForkAndExecNs) PublishInherited();
   transport::KeepConnected(now_ns);
 }
 
 }  // namespace
+
+void ForgetMeasurements() {
+  g_governor.last_cpu_ns = g_governor.last_visits = g_governor.last_bytes = 0;
+  g_governor.next_tick_ns = 0;
+}
 
 void VisitBegin(ThreadState* state) {
   if (__builtin_expect(g_governor.clock_cost_ns == 0, 0)) sys::StoreRelaxed(&g_governor.clock_cost_ns, ClockCost());

@@ -21,6 +21,9 @@ void VisitEnd(ThreadState* state);
 // protocol::EncodeInterval expresses. Written to the header's history.
 void SetInterval(uint64_t interval_bytes);
 
+// In a new process image or forked child: nothing measured yet (its CPU clock and counters start at 0).
+void ForgetMeasurements();
+
 // Lets the calling thread draw under the process's present interval if it changed.
 inline void AdoptInterval(ThreadState* state);
 

@@ -100,6 +100,7 @@ bool BeginProcess(uint32_t flags) {
   g_process.pages = pages;
   transport::SetOwnMemfd(pages->Descriptor());
   ForgetThreadStates();
+  ForgetMeasurements();
   ForgetScopes();
   if (!InitializeStacks()) return false;
   FillHeader(flags);

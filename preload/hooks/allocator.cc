@@ -120,6 +120,7 @@ size_t BootstrapSize(const void* block) { return *reinterpret_cast<const size_t*
 
 void FindAllocator() {
   if (!sys::CompareExchange(&g_looking, 0u, 1u)) return;  // before there are threads, so a second comer is dlsym itself
+  int saved = errno;
   ++core::t_local.busy;
   g_allocator = kBootstrap;
   Allocator found = kBootstrap;
@@ -140,12 +141,15 @@ void FindAllocator() {
   Look("malloc_usable_size", &g_allocator.malloc_usable_size, kBootstrap.malloc_usable_size);
   NoteAllocatorRange(reinterpret_cast<void*>(found.malloc));
   --core::t_local.busy;
+  errno = saved;
 }
 
 void* FindNext(const char* name) {
+  int saved = errno;  // dlsym may set it, also when it succeeds
   ++core::t_local.busy;
   void* found = dlsym(RTLD_NEXT, name);
   --core::t_local.busy;
+  errno = saved;
   return found;
 }
 
