@@ -1,6 +1,7 @@
 // From sites and resolved stacks to samples; see profile_of.h.
 #include "viewer/profile_of.h"
 
+#include <algorithm>
 #include <cmath>
 #include <unordered_map>
 
@@ -37,6 +38,7 @@ ProfileBuilder::ProfileBuilder(Loaded& loaded, const StackFilter& filter) : load
   profile_.command = s.process.command;
   profile_.pid = s.process.pid;
   profile_.time_ms = s.time_ms;
+  if (s.process.started_ms > 0) profile_.age_ms = std::max<int64_t>(0, s.time_ms - s.process.started_ms);
   profile_.period = s.sampling.exact ? 1 : s.sampling.mean_bytes;
   profile_.comments = Preamble(loaded);
   AddModules();

@@ -11,7 +11,7 @@ _leakhunt_report_commands() {
 
 _leakhunt_choices_of() {
   case $1 in
-    --format) echo text json markdown csv pprof collapsed speedscope ;;
+    --format) echo text json markdown csv pprof collapsed speedscope firefox heaptrack otlp sqlite ;;
     --sort) echo live-bytes live-count total-bytes growth age ;;
     --by) echo site function file module thread type scope peer ;;
     --snapshot) echo first last ;;

@@ -3,6 +3,7 @@
 
 #include <iosfwd>
 
+#include "collector/base/result.h"
 #include "viewer/export/profile.h"
 
 namespace leakhunt::viewer {
@@ -19,5 +20,17 @@ void ExportSpeedscope(const Profile& profile, std::ostream& out);
 
 // RFC 4180, a header, a row a sample: its values, labels, innermost frame, and the stack outermost first.
 void ExportCsv(const Profile& profile, std::ostream& out);
+
+// heaptrack's data file: heaptrack_print and heaptrack_gui open it. Events made up so that its sums are the profile's.
+void ExportHeaptrack(const Profile& profile, std::ostream& out);
+
+// Firefox Profiler's JSON, a thread a value type.
+void ExportFirefox(const Profile& profile, std::ostream& out);
+
+// OpenTelemetry's profiles signal, protobuf: what an OTLP receiver takes.
+void ExportOtlp(const Profile& profile, std::ostream& out);
+
+// A SQLite database of sites, stacks, frames and modules, made in memory and written at once.
+Status ExportSqlite(const Profile& profile, std::ostream& out);
 
 }  // namespace leakhunt::viewer

@@ -54,6 +54,7 @@ struct Profile {
   std::vector<std::string> command;
   int pid = 0;
   int64_t time_ms = 0;               // of the snapshot, since the Unix epoch
+  int64_t age_ms = 0;                // of the process at that time; 0 = unknown
   uint64_t period = 1;               // mean bytes between samples; 1 = exact
   std::vector<ValueType> value_types;  // the last is the default
   std::vector<ProfileModule> modules;  // the program itself first
