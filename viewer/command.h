@@ -19,6 +19,7 @@ struct Context {
   std::ostream& out;  // the report
   std::ostream& err;  // notes: what was chosen, what could not be read
   Terminal terminal;
+  std::ostream& screen;  // what `out` goes to in the end, for a view that is drawn while the command runs
 };
 
 struct Command {
@@ -42,6 +43,7 @@ extern const Command kFindingsCommand;
 extern const Command kExportCommand;
 extern const Command kFlameGraphCommand;
 extern const Command kHtmlCommand;
+extern const Command kLiveCommand;
 extern const Command kSymbolizeCommand;
 extern const Command kBundleCommand;
 
@@ -49,7 +51,5 @@ extern const Command kBundleCommand;
 std::span<const Command* const> Commands();
 // nullptr: no such command in this version.
 const Command* FindCommand(const std::string& name);
-// A command of leakhunt that this version does not have yet.
-bool IsLaterCommand(const std::string& name);
 
 }  // namespace leakhunt::viewer

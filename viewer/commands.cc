@@ -7,10 +7,8 @@ namespace {
 const Command* const kCommands[] = {
     &kTopSitesCommand, &kHandlesCommand, &kDiffCommand, &kVitalsCommand, &kProcessesCommand, &kDoctorCommand,
     &kExportCommand, &kFlameGraphCommand, &kHtmlCommand, &kSymbolizeCommand, &kBundleCommand,
-    &kTrendCommand, &kFindingsCommand,
+    &kTrendCommand, &kFindingsCommand, &kLiveCommand,
 };
-
-const char* const kLater[] = {"trend", "findings", "flamegraph", "html", "live", "export", "symbolize", "bundle"};
 
 }  // namespace
 
@@ -21,13 +19,6 @@ const Command* FindCommand(const std::string& name) {
     if (name == command->name) return command;
   }
   return nullptr;
-}
-
-bool IsLaterCommand(const std::string& name) {
-  for (const char* later : kLater) {
-    if (name == later) return FindCommand(name) == nullptr;
-  }
-  return false;
 }
 
 }  // namespace leakhunt::viewer

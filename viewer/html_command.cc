@@ -24,7 +24,7 @@ std::string JsonOf(const Command& command, const Context& context, nlohmann::jso
   if (!options.limit_given) options.limit = kMostRows;
   options.limit_given = true;
   std::ostringstream out, err;
-  Context part{options, out, err, {}};
+  Context part{options, out, err, {}, out};
   Result<int> status = command.run(part);
   if (status) return out.str();
   notes->push_back(std::string(command.name) + ": " + status.error().message);

@@ -44,7 +44,7 @@ int RunReport(const std::vector<std::string>& arguments, std::ostream& out, std:
   const Options& options = line->options;
   std::ostringstream report;
   bool to_file = !options.output.empty() && options.output != "-";
-  Context context{options, report, err, to_file ? Terminal{} : terminal};
+  Context context{options, report, err, to_file ? Terminal{} : terminal, out};
   Result<int> status = line->command->run(context);
   if (!status) return Fail(status.error(), err);
   if (!to_file) {
