@@ -32,6 +32,10 @@ class AddressFilter {
     while (seen != kSaturated && seen != 0 && !sys::CompareExchange(count, seen, static_cast<uint8_t>(seen - 1)));
   }
 
+  // For good: every address may be held. Where every block is recorded the filter tells nothing, and saturated counts
+  // are not written any more: two locked instructions less a block.
+  void Saturate() { __builtin_memset(counts_, kSaturated, kBytes); }
+
  private:
   static constexpr uint8_t kSaturated = 255;
   static uint64_t Index(uint64_t address) { return (address >> kGranuleShift) & (kBytes - 1); }

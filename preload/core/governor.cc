@@ -140,6 +140,7 @@ void SetInterval(uint64_t interval_bytes) {
   uint64_t floor = sys::LoadRelaxed(&header->floor_interval_bytes);
   if (interval_bytes < floor) interval_bytes = floor;
   interval_bytes = protocol::DecodeInterval(protocol::EncodeInterval(interval_bytes));
+  if (interval_bytes == 1 && g_process.options.sample_bytes != 0) g_filter.Saturate();
   sys::StoreRelaxed(&g_process.interval_bytes, interval_bytes);
   sys::StoreRelaxed(&header->interval_bytes, static_cast<uint32_t>(interval_bytes));
   uint32_t used = header->sampling_points;

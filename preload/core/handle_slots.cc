@@ -58,8 +58,8 @@ struct Tallies {
 constinit Tallies g_tallies;
 constinit uint32_t g_unknown_tally = 0;
 
-constexpr uint32_t kTallyPages = 2;
-constexpr uint32_t kTalliesPerArea = kTallyPages * protocol::kPageBytes / sizeof(HandleTally);
+constexpr uint32_t kHandleTallyPages = 2;
+constexpr uint32_t kTalliesPerArea = kHandleTallyPages * protocol::kPageBytes / sizeof(HandleTally);
 
 uint64_t Key(uint32_t stack) { return uint64_t{stack} << 32; }
 
@@ -110,7 +110,7 @@ uint32_t HandleTallyOf(uint32_t stack, protocol::HandleType type) {
   found = FindTally(stack);
   if (found == 0) {
     if (t.page == nullptr || t.used == kTalliesPerArea) {
-      transport::Area area = g_process.pages->Allocate(AreaKind::kHandleTally, kTallyPages, 0);
+      transport::Area area = g_process.pages->Allocate(AreaKind::kHandleTally, kHandleTallyPages, 0);
       t.page = reinterpret_cast<HandleTally*>(area.start);
       t.file_offset = area.file_offset;
       t.used = 0;

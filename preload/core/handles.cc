@@ -7,6 +7,7 @@
 #include "preload/core/process.h"
 #include "preload/core/stacks.h"
 #include "preload/core/thread_state.h"
+#include "preload/unwind/path_cache.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
@@ -27,7 +28,7 @@ bool Recording() {
   return mode != Mode::kRecording || (g_process.options.track & protocol::kTrackHandles) != 0;
 }
 
-constexpr uint64_t kVisitsBeforeMemo = 64;  // a thread of a few openings has no use for 16 KiB
+constexpr uint64_t kVisitsBeforePaths = 64;  // a thread of a few openings has no use for 10 KiB
 
 uint16_t Generation() { return static_cast<uint16_t>(g_process.generation); }
 
@@ -136,8 +137,8 @@ void OpenedVisiting(int fd, const HandleDescription& description, const unwind::
     return Retire(TakeDescriptor(fd));
   }
   VisitBegin(state);
-  if (state->memo == nullptr && state->visits > kVisitsBeforeMemo) {
-    state->memo = static_cast<unwind::WalkMemo*>(sys::Carve(sizeof(unwind::WalkMemo)));
+  if (state->paths == nullptr && state->visits > kVisitsBeforePaths) {
+    state->paths = static_cast<unwind::PathCache*>(sys::Carve(sizeof(unwind::PathCache)));
   }
   uint32_t stack = CaptureStack(state, caller);
   if (stack != state->handle_stack) {

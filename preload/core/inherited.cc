@@ -43,7 +43,7 @@ InheritedTally* Add(uint32_t parent_stack) {
     in.used = 0;
   }
   uint32_t frames = ReadStack(g_process.parent_pages, parent_stack, in.pcs, protocol::kMaxFrames);
-  uint32_t stack = InternStack(in.pcs, frames, 0);
+  uint32_t stack = InternStack(nullptr, in.pcs, frames, 0);
   InheritedTally* tally = &in.page[in.used];
   in.by_stack.Insert(Key(parent_stack), static_cast<uint32_t>(in.file_offset / sizeof(InheritedTally) + in.used));
   ++in.used;

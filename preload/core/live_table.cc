@@ -19,6 +19,13 @@ uint64_t HomeLine(uint64_t address, uint64_t lines) {
   return static_cast<uint64_t>((static_cast<unsigned __int128>(h) * lines) >> 64);
 }
 
+// How full a table is need not be exact, and a counter that all threads write is a shared line: one address in sixteen
+// is counted, as sixteen, by its own bits, so that it leaves the count as it came.
+void Count(uint64_t* live, uint64_t address, int64_t sign) {
+  constexpr uint64_t kOneIn = 16;
+  if (((address >> 4) * 0x9E37'79B9'7F4A'7C15u) >> 60 == 0) sys::AddRelaxed(live, static_cast<uint64_t>(sign) * kOneIn);
+}
+
 }  // namespace
 
 LiveTable::Table* LiveTable::MakeTable(uint64_t home_lines) {
@@ -53,14 +60,23 @@ bool LiveTable::Replace(Table* add, Table* remove) {
   return true;
 }
 
+// Bit w set: key w of the line is `wanted`. Without a branch a key: which of the seven it is, nobody can predict.
+uint32_t LiveTable::Matches(const Line& line, uint64_t wanted) {
+  uint32_t mask = 0;
+#pragma GCC unroll 7
+  for (uint32_t way = 0; way < kWays; ++way) mask |= uint32_t{sys::LoadRelaxed(&line.key[way]) == wanted} << way;
+  return mask;
+}
+
 LiveTable::Entry LiveTable::ReserveIn(Table* table, uint64_t address) {
   const uint64_t reserved = (address & kAddressMask) | kReserved;
   const uint64_t home = HomeLine(address, table->home_lines);
   uint64_t* displaced = nullptr;
   for (uint64_t index = home; index <= home + kProbes; ++index) {
     Line& line = table->lines[index];
-    for (uint32_t way = 0; way < kWays; ++way) {
-      if (sys::LoadRelaxed(&line.key[way]) == 0 && sys::CompareExchange(&line.key[way], uint64_t{0}, reserved)) {
+    for (uint32_t mask = Matches(line, 0); mask != 0; mask &= mask - 1) {
+      const uint32_t way = static_cast<uint32_t>(__builtin_ctz(mask));
+      if (sys::CompareExchange(&line.key[way], uint64_t{0}, reserved)) {
         return Entry{&line.key[way], &table->payloads[index * kWays + way], displaced};
       }
     }
@@ -77,7 +93,7 @@ LiveTable::Entry LiveTable::Reserve(uint64_t address) {
   if (__builtin_expect(Set()->count > 1, 0)) Migrate(4);
   for (int attempt = 0; attempt < 6; ++attempt) {
     Table* table = Set()->Newest();
-    if (sys::LoadRelaxed(&table->live) >= table->home_lines * 5) {  // 5 of 7 ways: few are displaced
+    if (static_cast<int64_t>(sys::LoadRelaxed(&table->live)) >= static_cast<int64_t>(table->home_lines * 5)) {  // 5 of 7 ways: few are displaced
       Grow(table);
       table = Set()->Newest();
     }
@@ -88,7 +104,7 @@ LiveTable::Entry LiveTable::Reserve(uint64_t address) {
     }
     // Had the table become an old one meanwhile, its emptying might have passed this line already.
     if (Set()->Newest() == table) {
-      sys::AddRelaxed(&table->live, uint64_t{1});
+      Count(&table->live, address, 1);
       return entry;
     }
     Release(entry);
@@ -112,7 +128,7 @@ LiveTable::Found LiveTable::ClaimInLine(Table* table, uint64_t index, uint64_t a
   for (uint32_t way = 0; way < kWays; ++way) {
     uint64_t key = sys::LoadRelaxed(&line.key[way]);
     if (key == visible && sys::CompareExchange(&line.key[way], visible, (address & kAddressMask) | kReserved)) {
-      sys::AddRelaxed(&table->live, ~uint64_t{0});
+      Count(&table->live, address, -1);
       *entry = Entry{&line.key[way], &table->payloads[index * kWays + way], nullptr};
       return Found::kYes;
     }
@@ -140,6 +156,27 @@ LiveTable::Found LiveTable::ClaimIn(Table* table, uint64_t address, Entry* entry
 }
 
 LiveTable::Entry LiveTable::Claim(uint64_t address) {
+  // Nearly always: one table, and the entry in its home line or nowhere.
+  if (const Tables* set = Set(); __builtin_expect(set->count == 1, 1)) {
+    Table* table = set->at[0];
+    const uint64_t home = HomeLine(address, table->home_lines);
+    Line& line = table->lines[home];
+    const uint64_t visible = (address & kAddressMask) | kVisible;
+    const uint32_t mask = Matches(line, visible);
+    if (mask == 0) {
+      if (sys::LoadAcquire(&line.displaced) == 0 && Set() == set) return Entry{};
+    } else {
+      const uint32_t way = static_cast<uint32_t>(__builtin_ctz(mask));
+      if (sys::CompareExchange(&line.key[way], visible, (address & kAddressMask) | kReserved)) {
+        Count(&table->live, address, -1);
+        return Entry{&line.key[way], &table->payloads[home * kWays + way], nullptr};
+      }
+    }
+  }
+  return ClaimSlow(address);
+}
+
+LiveTable::Entry LiveTable::ClaimSlow(uint64_t address) {
   Entry entry;
   for (int attempt = 0; attempt < 8; ++attempt) {
     // Old before new: an entry on its way is visible in the new table before it leaves the old one.
@@ -169,6 +206,16 @@ bool LiveTable::MayContainIn(const Table* table, uint64_t address) const {
     if (LineMayHold(table->lines[index], address)) return true;
   }
   return false;
+}
+
+void LiveTable::Prefetch(uint64_t address) const {
+  const Tables* set = Set();
+  if (__builtin_expect(set == nullptr, 0)) return;
+  const Table* table = set->Newest();
+  const uint64_t home = HomeLine(address, table->home_lines);
+  __builtin_prefetch(&table->lines[home], 1);
+  const char* payloads = reinterpret_cast<const char*>(&table->payloads[home * kWays]);
+  for (uint64_t at = 0; at < kWays * sizeof(Payload); at += 64) __builtin_prefetch(payloads + at, 1);
 }
 
 bool LiveTable::MayContain(uint64_t address) const {
@@ -237,14 +284,14 @@ void LiveTable::MoveLine(Table* from, Table* to, uint64_t line) {
       }
       continue;
     }
-    sys::AddRelaxed(&to->live, uint64_t{1});
+    Count(&to->live, address, 1);
     *moved.payload = payload;
     Publish(moved, address);
     if (!sys::CompareExchange(key, address | kMoving, uint64_t{0})) {
       // A free came while it moved. Its address may be in use again already, so finish exactly this entry.
       if (sys::CompareExchange(moved.key, address | kVisible, address | kReserved)) {
         Release(moved);
-        sys::AddRelaxed(&to->live, ~uint64_t{0});
+        Count(&to->live, address, -1);
         if (finish_taken != nullptr) finish_taken(payload);
       }
       Release(Entry{key, nullptr, nullptr});

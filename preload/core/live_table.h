@@ -46,6 +46,8 @@ class LiveTable {
   // Finds the visible entry of `address` and makes it invisible: the caller owns it and must Release or Publish it.
   Entry Claim(uint64_t address);
   static void Release(Entry entry);
+  // Asks the processor for the lines that Claim and Reserve of `address` will touch.
+  void Prefetch(uint64_t address) const;
   // True when a visible entry may exist; never false for one that does.
   bool MayContain(uint64_t address) const;
 
@@ -78,7 +80,7 @@ class LiveTable {
     Payload* payloads;  // [line * kWays + way]
     uint64_t home_lines;
     uint64_t all_lines;      // home_lines + kProbes
-    uint64_t live;           // approximate entries
+    uint64_t live;           // entries, estimated; may be seen below zero
     uint64_t moved_lines;    // migration cursor, under the lock
   };
 
@@ -91,6 +93,8 @@ class LiveTable {
     Table* Newest() const { return at[count - 1]; }
   };
 
+  static uint32_t Matches(const Line& line, uint64_t wanted);
+  Entry ClaimSlow(uint64_t address);
   Table* MakeTable(uint64_t home_lines);
   Entry ReserveIn(Table* table, uint64_t address);
   enum class Found : uint8_t { kNo, kYes, kTakenWhileMoving, kMovedOn };

@@ -217,7 +217,7 @@ void ConnectProcess() {
   Leave();
 }
 
-bool Enter() {
+bool EnterSlow() {
   ThreadLocal& local = t_local;
   if (local.busy != 0) return false;
   Mode mode = sys::LoadAcquire(&g_process.mode);  // partner: StartProcess
@@ -234,11 +234,6 @@ bool Enter() {
     return false;
   }
   return true;
-}
-
-void Leave() {
-  asm volatile("" ::: "memory");
-  t_local.busy = 0;
 }
 
 void SwitchOff(const char* why) {

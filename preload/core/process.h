@@ -5,6 +5,7 @@
 
 #include "preload/core/live_table.h"
 #include "preload/core/options.h"
+#include "preload/core/thread_state.h"
 #include "preload/sys/atomic.h"
 #include "preload/transport/pages.h"
 
@@ -34,15 +35,35 @@ struct Process {
   uint32_t* alive = nullptr;  // in a page under MADV_WIPEONFORK: reads 0 in a forked child, even one made by raw clone
 };
 
-extern constinit Process g_process;
+extern constinit Process g_process __attribute__((visibility("hidden")));
 
 // 0 in a forked child that has not come through Enter yet.
 inline bool ProcessIsAlive() { return sys::LoadRelaxed(g_process.alive) == 1; }
 
 // True when this thread may record now: recording is on, it is not already inside leakhunt, and the pages are this
 // process's (a forked child gets its own here, on its first visit). On true the thread is busy until Leave().
-bool Enter();
-void Leave();
+bool EnterSlow();
+inline bool Enter() {
+  ThreadLocal& local = t_local;
+  if (__builtin_expect(local.busy == 0 && sys::LoadAcquire(&g_process.mode) == Mode::kRecording, 1)) {  // partner: StartProcess
+    local.busy = 1;
+    asm volatile("" ::: "memory");  // a signal handler of this thread sees busy before anything below
+    if (__builtin_expect(ProcessIsAlive(), 1)) return true;
+    local.busy = 0;
+  }
+  return EnterSlow();
+}
+inline void Leave() {
+  asm volatile("" ::: "memory");
+  t_local.busy = 0;
+}
+
+// The calling thread's state, made or taken over on first use. Null at the memory bound. Caller is busy.
+inline ThreadState* EnsureThreadState() {
+  ThreadLocal& local = t_local;
+  if (__builtin_expect(local.state != nullptr && local.generation == g_process.generation, 1)) return local.state;
+  return MakeThreadState();
+}
 
 // Starts recording; idempotent, first caller wins. Called by the constructor and by the first slow visit.
 void StartProcess();

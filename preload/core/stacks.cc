@@ -9,6 +9,7 @@
 #include "preload/core/thread_state.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/memory.h"
+#include "preload/unwind/path_cache.h"
 
 namespace leakhunt::core {
 namespace {
@@ -88,7 +89,7 @@ bool InitializeStacks() {
   g_module_area.lock = {};
   g_stacks = RefTable();
   if (!g_stacks.Create(g_process.generation, 2048)) return false;
-  g_unknown_stack = InternStack(nullptr, 0, 0);
+  g_unknown_stack = InternStack(nullptr, nullptr, 0, 0);
   g_modules = nullptr;
   unwind::ForEachModule(PublishModule);  // in a forked child: those its parent had seen
   return true;
@@ -131,9 +132,17 @@ void RetireModule(uint32_t module_handle, uint32_t new_epoch) {
   sys::StoreRelaxed(&Header()->module_epoch, new_epoch);
 }
 
-uint32_t InternStack(const uint64_t* pcs, uint32_t count, uint16_t flags) {
-  uint32_t epoch = unwind::Epoch();
-  uint64_t hash = XXH3_64bits_withSeed(pcs, count * sizeof(uint64_t), epoch);
+namespace {
+
+// Stacks are stored as chains of deltas, cut at multiples of kDelta frames counted from the outermost one, so that stacks
+// with a common tail have the records of that tail in common whatever their depth: a compiler's 55,000 stacks of 48
+// frames take a third of what they would as they are.
+constexpr uint32_t kDelta = 16;
+static_assert(protocol::kMaxFrames / kDelta == kMostDeltas);
+
+// The record of `count` frames inside `parent`'s; 0 at the arena's bound.
+uint32_t InternDelta(const uint64_t* pcs, uint32_t count, uint32_t parent, uint16_t flags, uint32_t epoch) {
+  const uint64_t hash = XXH3_64bits_withSeed(pcs, count * sizeof(uint64_t), uint64_t{parent} << 32 | (epoch ^ uint32_t{flags} << 24));
   uint32_t found = g_stacks.Find(hash, [&](uint32_t reference) {
     uint8_t* at = g_process.pages->At(protocol::StackOffset(reference));
     return at != nullptr && reinterpret_cast<StackRecord*>(at)->hash == hash;
@@ -143,21 +152,63 @@ uint32_t InternStack(const uint64_t* pcs, uint32_t count, uint16_t flags) {
   uint64_t offset = g_stack_area.Append(bytes, [&](uint8_t* at) {
     auto* record = reinterpret_cast<StackRecord*>(at);
     record->hash = hash;
-    record->parent = 0;
+    record->parent = parent;
     record->frames = static_cast<uint16_t>(count);
     record->flags = flags;
     record->epoch = epoch;
     if (count != 0) sys::Copy(at + sizeof(StackRecord), pcs, count * 8);
   });
-  if (offset != 0) {
-    g_stacks.Insert(hash, protocol::StackReference(offset));
-    return protocol::StackReference(offset);
+  if (offset == 0) return 0;
+  g_stacks.Insert(hash, protocol::StackReference(offset));
+  return protocol::StackReference(offset);
+}
+
+// How many whole deltas, from the outermost, are those of the thread's last stack.
+uint32_t SameDeltas(const LastStack& last, const uint64_t* pcs, uint32_t count, uint32_t epoch) {
+  if (last.epoch != epoch) return 0;
+  const uint32_t whole = (count < last.frames ? count : last.frames) / kDelta;
+  for (uint32_t d = 0; d < whole; ++d) {
+    const uint64_t* here = pcs + count - (d + 1) * kDelta;
+    const uint64_t* there = last.pcs + last.frames - (d + 1) * kDelta;
+    uint64_t differ = 0;
+    for (uint32_t i = 0; i < kDelta; ++i) differ |= here[i] ^ there[i];
+    if (differ != 0) return d;
+  }
+  return whole;
+}
+
+}  // namespace
+
+uint32_t InternStack(LastStack* last, const uint64_t* pcs, uint32_t count, uint16_t flags) {
+  const uint32_t epoch = unwind::Epoch();
+  const uint32_t whole = count / kDelta;
+  uint32_t same = last == nullptr ? 0 : SameDeltas(*last, pcs, count, epoch);
+  uint32_t parent = same == 0 ? 0 : last->deltas[same - 1];
+  if (last != nullptr) last->frames = 0;
+  for (uint32_t d = same; d < whole; ++d) {
+    // What is said of a stack (that it was cut) is said in its innermost record.
+    const bool innermost = d + 1 == whole && count % kDelta == 0;
+    parent = InternDelta(pcs + count - (d + 1) * kDelta, kDelta, parent, innermost ? flags : 0, epoch);
+    if (parent == 0) break;
+    if (last != nullptr) last->deltas[d] = parent;
+  }
+  uint32_t stack = parent;
+  if (count % kDelta != 0 || count == 0) {
+    stack = whole != 0 && parent == 0 ? 0 : InternDelta(pcs, count % kDelta, parent, flags, epoch);
+  }
+  if (stack != 0) {
+    if (last != nullptr) {
+      sys::Copy(last->pcs, pcs, count * sizeof(uint64_t));
+      last->frames = count;
+      last->epoch = epoch;
+    }
+    return stack;
   }
   // The arena is at its bound: shorter stacks are fewer and may be known already.
   for (uint32_t depth : kShorterDepths) {
     if (depth >= count) continue;
     sys::AddRelaxed(&Header()->truncated_stacks, uint64_t{1});
-    return InternStack(pcs, depth, flags | protocol::kStackShortened);
+    return InternStack(nullptr, pcs, depth, flags | protocol::kStackShortened);
   }
   return 0;
 }
@@ -168,14 +219,14 @@ uint32_t UnknownStack() { return g_unknown_stack; }
 
 namespace {
 
-// Walks often repeat where every allocation is recorded; where few are, a memo is 16 KiB a thread for nothing.
-constexpr uint64_t kMemoBelowInterval = 256;
+// Walks often repeat where every allocation is recorded; where few are, a cache is 10 KiB a thread for nothing.
+constexpr uint64_t kPathsBelowInterval = 256;
 
-unwind::WalkMemo* MemoOf(ThreadState* state) {
-  if (state->memo == nullptr && state->sampler.Interval() < kMemoBelowInterval) {
-    state->memo = static_cast<unwind::WalkMemo*>(sys::Carve(sizeof(unwind::WalkMemo)));
+unwind::PathCache* PathsOf(ThreadState* state) {
+  if (state->paths == nullptr && state->sampler.Interval() < kPathsBelowInterval) {
+    state->paths = static_cast<unwind::PathCache*>(sys::Carve(sizeof(unwind::PathCache)));
   }
-  return state->memo;
+  return state->paths;
 }
 
 uint16_t FlagsOf(unwind::WalkResult walk) {
@@ -197,22 +248,15 @@ uint32_t CaptureStack(ThreadState* state, const unwind::Registers* from) {
   }
   if (from == nullptr) from = &found;
   state->innermost_pc = from->pc & ~protocol::kFrameExactPc;
-  unwind::WalkMemo* memo = MemoOf(state);
-  if (memo == nullptr) {
-    unwind::WalkResult walk = unwind::Walk(*from, *limits, state->pcs, protocol::kMaxFrames);
-    return InternStack(state->pcs, walk.frames, FlagsOf(walk));
-  }
-  uint32_t reused = 0;
-  unwind::WalkResult walk = unwind::WalkWithMemo(*from, *limits, memo, state->pcs, protocol::kMaxFrames, &reused);
-  uint32_t epoch = unwind::Epoch();
-  uint16_t flags = FlagsOf(walk);
-  bool same = reused == walk.frames && walk.frames == state->memo_frames && epoch == state->memo_epoch;
-  if (!same) {
-    state->memo_stack = InternStack(state->pcs, walk.frames, flags);
-    state->memo_frames = walk.frames;
-    state->memo_epoch = epoch;
-  }
-  return state->memo_stack;
+  unwind::PathCache* paths = PathsOf(state);
+  uint32_t* known = nullptr;
+  unwind::WalkResult walk = paths == nullptr
+                                ? unwind::Walk(*from, *limits, state->pcs, protocol::kMaxFrames)
+                                : unwind::WalkKnown(*from, *limits, paths, state->pcs, protocol::kMaxFrames, &known);
+  const uint16_t flags = FlagsOf(walk);
+  if (known == nullptr) return InternStack(&state->last_stack, state->pcs, walk.frames, flags);
+  if (*known == 0) *known = InternStack(&state->last_stack, state->pcs, walk.frames, flags);
+  return *known;
 }
 
 uint32_t ReadStack(const void* pages_of, uint32_t stack, uint64_t* pcs, uint32_t capacity) {

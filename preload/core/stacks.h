@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "preload/core/thread_state.h"
 #include "preload/unwind/unwinder.h"
 
 namespace leakhunt::core {
@@ -20,8 +21,8 @@ uint64_t InnermostPc(const ThreadState* state);
 // The stack of no frames: for what happens where no walk is possible.
 uint32_t UnknownStack();
 
-// Interns `count` frames, innermost first. 0 at the bound.
-uint32_t InternStack(const uint64_t* pcs, uint32_t count, uint16_t flags);
+// Interns `count` frames, innermost first. 0 at the bound. `last`: the calling thread's; null = without.
+uint32_t InternStack(LastStack* last, const uint64_t* pcs, uint32_t count, uint16_t flags);
 
 // Copies the frames of a stack of `pages` (this process's, or in a forked child its parent's). Returns their number.
 uint32_t ReadStack(const void* pages, uint32_t stack, uint64_t* pcs, uint32_t capacity);

@@ -136,8 +136,6 @@ bool ReuseRun(ThreadState* state, uint32_t looks) {
   return false;
 }
 
-uint32_t TallyKey(uint32_t stack, protocol::BlockKind kind) { return (stack << 2 | static_cast<uint32_t>(kind)) + 1; }
-
 protocol::StackTally* FindShared(uint32_t stack, protocol::BlockKind kind) {
   uint64_t key = uint64_t{TallyKey(stack, kind)} << 32;
   uint32_t found = g_shared_tallies == nullptr ? 0 : g_shared_tallies->Find(key, [](uint32_t) { return true; });
@@ -167,9 +165,8 @@ protocol::StackTally* FindShared(uint32_t stack, protocol::BlockKind kind) {
 
 }  // namespace
 
-ThreadState* EnsureThreadState() {
+ThreadState* MakeThreadState() {
   ThreadLocal& local = t_local;
-  if (local.state != nullptr && local.generation == g_process.generation) return local.state;
   if (sys::Gated()) return nullptr;  // no way to ask who this is
   uint32_t tid = static_cast<uint32_t>(sys::GetTid());
   ThreadState* state = TakeOver(tid);
@@ -188,6 +185,12 @@ ThreadState* EnsureThreadState() {
 }
 
 RecordSlot* TakeSlot(ThreadState* state, uint64_t* file_offset) {
+  while (state->freed_count > 0) {
+    const FreedSlot& freed = state->freed[--state->freed_count];
+    if (!Free(*freed.slot)) continue;  // the search below came past it meanwhile
+    *file_offset = freed.file_offset;
+    return freed.slot;
+  }
   for (int attempt = 0; attempt < 4; ++attempt) {
     if (state->run_count > 0) {
       Run& run = state->runs[state->current_run];
@@ -207,18 +210,39 @@ RecordSlot* TakeSlot(ThreadState* state, uint64_t* file_offset) {
   return nullptr;
 }
 
-protocol::StackTally* FindTally(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared) {
-  *shared = false;
+namespace {
+
+// Remembers what was found; only the thread's own tallies, because the others have to be added to with locked instructions.
+protocol::StackTally* Remember(ThreadState* state, uint32_t key, protocol::StackTally* tally) {
+  state->last_tally = tally;
+  state->last_tally_key = key;
+  return tally;
+}
+
+// The first tallies go to whom comes first, the rest to stacks that come again and again: those of a program's start are
+// many and never used again. A stack may have a shared tally and one of its own; the reader adds them up.
+bool DeservesTally(ThreadState* state, uint32_t key) {
+  if (state->tally_count < kTalliesForAnyone) return true;
+  HotStack& candidate = state->hot[(key * 0x9E37'79B1u) >> (32 - kHotStackBits)];
+  if (candidate.key == key) return ++candidate.uses >= kUsesOfHotStack;
+  if (candidate.uses > 0) --candidate.uses;
+  else candidate = {key, 1};
+  return false;
+}
+
+}  // namespace
+
+protocol::StackTally* FindTallySlow(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared) {
   uint32_t key = TallyKey(stack, kind);
   uint32_t i = (key * 0x9E37'79B1u) >> 23;  // 9 bits
   for (uint32_t probes = 0; probes < kTallyIndex; ++probes, i = (i + 1) % kTallyIndex) {
     if (state->tally_stack[i] == key) {
       uint32_t position = state->tally_position[i];
-      return &state->tally_pages[position / kTalliesPerPage][position % kTalliesPerPage];
+      return Remember(state, key, &state->tally_pages[position / kTalliesPerPage][position % kTalliesPerPage]);
     }
     if (state->tally_stack[i] == 0) break;
   }
-  if (state->tally_count < kTallyPages * kTalliesPerPage) {
+  if (state->tally_count < kTallyPages * kTalliesPerPage && DeservesTally(state, key)) {
     uint32_t page = state->tally_count / kTalliesPerPage;
     if (state->tally_pages[page] == nullptr) {
       transport::Area area = g_process.pages->Allocate(AreaKind::kThreadTally, 1, state->index);
@@ -232,7 +256,7 @@ protocol::StackTally* FindTally(ThreadState* state, uint32_t stack, protocol::Bl
       sys::StoreRelease(&tally->stack, stack);  // partner: the collector's tally sweep
       state->tally_stack[i] = key;
       state->tally_position[i] = static_cast<uint16_t>(position);
-      return tally;
+      return Remember(state, key, tally);
     }
   }
   *shared = true;

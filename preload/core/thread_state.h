@@ -20,11 +20,34 @@ struct Run {  // an area of record slots
   uint32_t count;
 };
 
+struct FreedSlot {
+  protocol::RecordSlot* slot;
+  uint64_t file_offset;
+};
+
+inline constexpr uint32_t kFreedSlots = 64;
 inline constexpr uint32_t kTallyPages = 8;          // 32 KiB a thread
 inline constexpr uint32_t kTalliesPerPage = 4096 / sizeof(protocol::StackTally);
 inline constexpr uint32_t kTallyIndex = 512;        // open addressing, twice the tallies
+inline constexpr uint32_t kTalliesForAnyone = 128;
+inline constexpr uint32_t kHotStackBits = 6;
+inline constexpr uint32_t kUsesOfHotStack = 16;
+
+struct HotStack {  // a stack without a tally of its own that may come to deserve one
+  uint32_t key;
+  uint32_t uses;
+};
 inline constexpr uint32_t kStackLimitsCached = 4;
 inline constexpr uint32_t kScopeDepth = 16;
+
+inline constexpr uint32_t kMostDeltas = 8;   // records of one stack
+
+// The stack a thread interned last, and the records of its outer frames: most of the next one are the same.
+struct LastStack {
+  uint32_t frames, epoch;
+  uint32_t deltas[kMostDeltas];  // from the outermost
+  uint64_t pcs[protocol::kMaxFrames];
+};
 
 struct ThreadState {
   ThreadState* next = nullptr;  // list of all, prepend-only
@@ -37,9 +60,14 @@ struct ThreadState {
   uint32_t run_count = 0, run_capacity = 0;
   uint32_t current_run = 0, next_slot = 0, examine_run = 0;
   uint32_t next_generation = 0;
+  FreedSlot freed[kFreedSlots] = {};  // the thread's own dead slots, the last one freed to be used first: it is cached
+  uint32_t freed_count = 0;
 
   protocol::StackTally* tally_pages[kTallyPages] = {};
   uint32_t tally_count = 0;
+  HotStack hot[1u << kHotStackBits] = {};
+  uint32_t last_tally_key = 0;                // what FindTally found last
+  protocol::StackTally* last_tally = nullptr;
   uint32_t tally_stack[kTallyIndex] = {};     // stack + 1 mixed with kind; 0 empty
   uint16_t tally_position[kTallyIndex] = {};
 
@@ -51,14 +79,12 @@ struct ThreadState {
   uint32_t scope_depth = 0;
   uint16_t outer_scopes[kScopeDepth] = {};
 
-  unwind::WalkMemo* memo = nullptr;  // made at the first walk under a small interval
-  uint32_t memo_stack = 0;           // stack reference of the walk the memo remembers
-  uint32_t memo_frames = 0;
-  uint32_t memo_epoch = 0;
+  unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval
   uint64_t innermost_pc = 0;
   uint32_t handle_stack = 0;         // of the last handle opened, and its tally
   uint32_t handle_tally = 0;
   protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
+  LastStack last_stack = {};
   uint64_t pcs[protocol::kMaxFrames] = {};
 };
 
@@ -73,14 +99,29 @@ struct ThreadLocal {
 
 extern thread_local constinit ThreadLocal t_local __attribute__((tls_model("initial-exec")));
 
-// The calling thread's state, made or taken over on first use. Null at the memory bound. Caller is busy.
-ThreadState* EnsureThreadState();
+// EnsureThreadState's first time (process.h).
+ThreadState* MakeThreadState();
 
 // A slot of the thread's own to fill, its file offset in `*file_offset`; null at the bound.
 protocol::RecordSlot* TakeSlot(ThreadState* state, uint64_t* file_offset);
 
+// A slot this thread has just marked dead: to be taken again next, while it is cached. Only one of the run in use: that
+// run is surely the thread's own (the owner named in a slot is who resized it last).
+inline void GiveBackSlot(ThreadState* state, protocol::RecordSlot* slot, uint64_t file_offset) {
+  if (state->freed_count == kFreedSlots || state->run_count == 0) return;
+  const Run& run = state->runs[state->current_run];
+  if (slot < run.slots || slot >= run.slots + run.count) return;
+  state->freed[state->freed_count++] = {slot, file_offset};
+}
+
 // The thread's tally of (stack, kind), or the shared one; null when both are full. `*shared`: use atomic adds.
-protocol::StackTally* FindTally(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared);
+protocol::StackTally* FindTallySlow(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared);
+inline uint32_t TallyKey(uint32_t stack, protocol::BlockKind kind) { return (stack << 2 | static_cast<uint32_t>(kind)) + 1; }
+inline protocol::StackTally* FindTally(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared) {
+  *shared = false;
+  if (__builtin_expect(state->last_tally_key == TallyKey(stack, kind), 1)) return state->last_tally;
+  return FindTallySlow(state, stack, kind, shared);
+}
 
 // In a forked child: all states are the parent's.
 void ForgetThreadStates();

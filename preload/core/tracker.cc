@@ -27,6 +27,7 @@ struct Weight {
 
 Weight WeightOf(uint64_t size_interval) {
   uint64_t size = protocol::SizeOf(size_interval);
+  if (size_interval >> 48 == protocol::EncodeInterval(1)) return Weight{size, 256, 0, 0};
   double p = Sampler::Probability(size, protocol::DecodeInterval(protocol::IntervalCodeOf(size_interval)));
   if (p >= 1) return Weight{size, 256, 0, 0};
   double bytes = static_cast<double>(size) / p;
@@ -102,6 +103,12 @@ RecordSlot* SlotOf(const Payload& payload) {
 
 uint16_t Generation() { return static_cast<uint16_t>(g_process.generation); }
 
+// Only the byte that holds the state: the word need not be loaded, and a slot freed long after its birth is in no cache.
+void MarkDead(RecordSlot* slot) {
+  static_assert(protocol::PackState(0, SlotState::kDead) <= 0xFF && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+  sys::StoreRelease(reinterpret_cast<uint8_t*>(&slot->state), static_cast<uint8_t>(SlotState::kDead));  // partner: sweep, TakeSlot
+}
+
 uint64_t NextState(ThreadState* state) {
   uint64_t count = ++state->next_generation;
   return (count << 16 | (state->index & 0xFFFF));  // layout.h: ThreadOf
@@ -126,8 +133,8 @@ void Retire(ThreadState* state, LiveTable::Entry entry, uint64_t address) {
   Payload payload = *entry.payload;
   if (payload.generation == Generation()) {
     if (RecordSlot* slot = SlotOf(payload); slot != nullptr) {
-      uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
-      sys::StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kDead));  // partner: sweep, TakeSlot
+      MarkDead(slot);
+      GiveBackSlot(state, slot, uint64_t{payload.slot} * sizeof(RecordSlot));
     }
     TallyDeath(state, payload, BlockKind::kHeap);
   } else {
@@ -160,10 +167,7 @@ void Record(ThreadState* state, uint64_t address, uint64_t size, uint16_t interv
 
 void FinishTaken(const Payload& payload) {
   if (payload.generation != Generation()) return InheritedFreed(payload);
-  if (RecordSlot* slot = SlotOf(payload); slot != nullptr) {
-    uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
-    sys::StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kDead));
-  }
+  if (RecordSlot* slot = SlotOf(payload); slot != nullptr) MarkDead(slot);
   if (t_local.state != nullptr) TallyDeath(t_local.state, payload, BlockKind::kHeap);
 }
 
@@ -195,6 +199,7 @@ bool Tracks(uint32_t bit) { return (g_process.options.track & bit) != 0; }
 void InitializeTracker() { g_process.live.finish_taken = FinishTaken; }
 
 void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Registers* caller) {
+  g_process.live.Prefetch(address);  // arrives while the stack is walked
   Visit(size_bytes, [&](ThreadState* state) {
     if (!Tracks(protocol::kTrackHeap)) {
       t_local.countdown = ~uint64_t{0};
@@ -216,7 +221,10 @@ void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Register
 
 void BlockFreedSlow(uint64_t address) {
   if (g_process.mode != Mode::kRecording) return;
-  if (t_local.busy == 0 && !g_process.live.MayContain(address)) return;
+  g_process.live.Prefetch(address);
+  // Where every block is recorded, asking first is asking twice.
+  const bool exact = t_local.state != nullptr && t_local.state->sampler.Interval() <= 1;
+  if (!exact && t_local.busy == 0 && !g_process.live.MayContain(address)) return;
   if (Visit(0, [&](ThreadState* state) {
         LiveTable::Entry entry = g_process.live.Claim(address);
         if (entry) Retire(state, entry, address);
@@ -227,10 +235,7 @@ void BlockFreedSlow(uint64_t address) {
   LiveTable::Entry entry = g_process.live.Claim(address);
   if (!entry) return;
   if (entry.payload->generation == Generation() && ProcessIsAlive()) {
-    if (RecordSlot* slot = SlotOf(*entry.payload); slot != nullptr) {
-      uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
-      sys::StoreRelease(&slot->state, protocol::PackState(generation, SlotState::kDead));
-    }
+    if (RecordSlot* slot = SlotOf(*entry.payload); slot != nullptr) MarkDead(slot);
   }
   g_filter.Remove(address);
   LiveTable::Release(entry);
@@ -327,9 +332,7 @@ void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address
   // In a signal handler inside leakhunt: the old block is gone, the new one cannot be recorded.
   if (outcome == ResizeOutcome::kMoved) CountLoss(size_bytes);
   if (old_entry.payload->generation == Generation() && ProcessIsAlive()) {
-    if (RecordSlot* slot = SlotOf(*old_entry.payload); slot != nullptr) {
-      sys::StoreRelease(&slot->state, protocol::PackState(protocol::GenerationOf(slot->state), SlotState::kDead));
-    }
+    if (RecordSlot* slot = SlotOf(*old_entry.payload); slot != nullptr) MarkDead(slot);
   }
   g_filter.Remove(resize.old_address);
   LiveTable::Release(old_entry);

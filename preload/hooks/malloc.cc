@@ -64,6 +64,7 @@ template <typename Call>
 
 // False: the block is the bootstrap arena's and must not reach the real allocator.
 [[gnu::noinline]] bool FreedSlow(void* block) {
+  if (block == nullptr) return true;
   if (InBootstrapArena(block)) return false;
   core::BlockFreedSlow(Address(block));
   return true;

@@ -275,7 +275,7 @@ inline constexpr uint64_t kFrameExactPc = uint64_t{1} << 63;  // frame word: pc 
 // Followed by `frames` 64-bit words, innermost first: return addresses, or exact pcs where kFrameExactPc is set. Then
 // the parent's frames follow (parent 0: none). A parent always lies at a lower file offset, so chains end.
 struct StackRecord {
-  uint64_t hash;    // XXH3-64-quality hash of the whole frame list and epoch; equal content may appear twice
+  uint64_t hash;    // XXH3-64 of the words that follow, seeded with parent and epoch; equal content may appear twice
   uint32_t parent;  // stack reference of the rest, or 0
   uint16_t frames;  // words that follow
   uint16_t flags;   // StackFlags

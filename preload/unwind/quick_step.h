@@ -76,8 +76,15 @@ struct GeneralStep {
 // comes out by value, so that the callers' stays in registers.
 GeneralStep StepGeneral(const RuleTable& table, const Cursor& from);
 
+// Goes on with a walk whose first result->frames are in pcs and whose next frame is the cursor's. False: to be made
+// again with all registers.
+bool WalkOn(const RuleTable& table, Cursor cursor, uint64_t* pcs, uint32_t max_frames, WalkResult* result);
+
 // The walk with all registers, from `start`.
 WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames);
+
+// Adds to WalkCounters.frame_pointer_steps.
+void CountFramePointerSteps(uint64_t steps);
 
 // Counts the end of a walk and gives it its public name.
 StopReason StopOf(Step step);

@@ -42,19 +42,14 @@ struct WalkResult {
 // whose rule names them, and only when the walk does not start above the caller of Walk.
 WalkResult Walk(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames);
 
-// What WalkWithMemo remembers of the last walk of a thread: 16 KiB, owned by the caller, zeroed at first, not moved
-// while in use, used by one thread at a time (and not by a signal handler that interrupted that use).
-struct WalkMemo {
-  uint64_t words[2048];
-};
+class PathCache;  // path_cache.h: zeroed memory is an empty one
 
-// As Walk, and never with another result, at the cost of a few loads for each frame that is as it was in the last walk:
-// where the walk meets a frame of that walk (same pc, CFA and frame pointer), every return-address and saved-register
-// slot above is compared with what was seen. `reused` = how many frames, counted from the outermost end of the result,
-// equal the last result's outermost frames (0: none known): pcs[frames - *reused .. frames) need not be looked at
-// again.
-WalkResult WalkWithMemo(const Registers& start, const StackLimits& limits, WalkMemo* memo, uint64_t* pcs,
-                        uint32_t max_frames, uint32_t* reused);
+// As Walk, and never with another result, at the cost of a load and a comparison for each frame that this thread has seen
+// in such a stack before. `*known`: where the cache keeps the caller's own word for exactly this stack (same frames, same
+// stop; 0 at first, until the next unload of an object or until the cache is emptied), valid until the next walk; null
+// when the stack is not kept. With a word other than 0 `pcs` is not written.
+WalkResult WalkKnown(const Registers& start, const StackLimits& limits, PathCache* cache, uint64_t* pcs,
+                     uint32_t max_frames, uint32_t** known);
 
 // Limits of the stack that `sp` lies on: pthread, main, alternate signal or a coroutine's. Cached per thread by the
 // caller. False when unknown (no /proc, foreign stack): the caller then records an unknown stack.

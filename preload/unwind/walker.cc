@@ -17,11 +17,7 @@ constinit uint64_t g_own_start = 0, g_own_end = 0;
 
 // In a JIT's stacks these are most steps: the shared counter is written once in kStepBatch of a thread's.
 constexpr uint32_t kStepBatch = 256;
-constinit thread_local uint32_t t_frame_pointer_steps = 0;
-
-void CountFramePointerStep() {
-  if (++t_frame_pointer_steps % kStepBatch == 0) sys::AddRelaxed(&g_counters.frame_pointer_steps, uint64_t{kStepBatch});
-}
+constinit thread_local uint64_t t_frame_pointer_steps = 0;
 
 Frame FrameOf(const Registers& from, const StackLimits& limits) {
   Frame frame;
@@ -48,6 +44,11 @@ Frame FrameOf(const Registers& from, const StackLimits& limits) {
 
 }  // namespace
 
+void CountFramePointerSteps(uint64_t steps) {
+  const uint64_t before = t_frame_pointer_steps / kStepBatch, now = (t_frame_pointer_steps += steps) / kStepBatch;
+  if (now != before) sys::AddRelaxed(&g_counters.frame_pointer_steps, (now - before) * kStepBatch);
+}
+
 StopReason StopOf(Step step) {
   switch (step) {
     case Step::kBottom: return StopReason::kBottom;
@@ -68,7 +69,7 @@ StopReason StopOf(Step step) {
   if (step != Step::kStepped) return {step, false, false, from};
   uint64_t rbp = frame.state.Knows(X86_64::kFramePointer) ? frame.state.value[X86_64::kFramePointer] : 0;
   uint64_t slot = frame.by_frame_pointer ? frame.sp() - 16 : 0;
-  if (frame.by_frame_pointer) CountFramePointerStep();
+  if (frame.by_frame_pointer) CountFramePointerSteps(1);
   return {step, frame.by_frame_pointer, frame.switched_stack,
           Cursor{frame.pc(), frame.sp(), rbp, frame.exact_pc, slot, frame.limits.low, frame.limits.high}};
 }
@@ -88,24 +89,29 @@ StopReason StopOf(Step step) {
   }
 }
 
+bool WalkOn(const RuleTable& table, Cursor cursor, uint64_t* pcs, uint32_t max_frames, WalkResult* result) {
+  for (uint32_t n = result->frames;;) {
+    pcs[n++] = cursor.Word();
+    Quick quick = QuickStep(table, &cursor);
+    if (__builtin_expect(quick != Quick::kStepped, 0)) {
+      if (quick == Quick::kBottom) return *result = {n, StopReason::kBottom}, true;
+      if (quick == Quick::kBadFrame) return *result = {n, StopOf(Step::kBadFrame)}, true;
+      GeneralStep general = StepGeneral(table, Cursor(cursor));
+      if (general.step == Step::kNeedsRegister) return false;
+      if (general.step != Step::kStepped) return *result = {n, StopOf(general.step)}, true;
+      cursor = general.cursor;
+    }
+    if (n == max_frames) return *result = {n, StopReason::kDepth}, true;
+  }
+}
+
 WalkResult Walk(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames) {
   Cursor cursor;
   if (max_frames == 0) return {0, StopReason::kDepth};
   if (!StartAt(start, limits, &cursor)) return pcs[0] = start.pc, WalkResult{1, StopOf(Step::kBadFrame)};
-  RuleTable table = CurrentRuleTable(CurrentEpoch());
-  for (uint32_t n = 0;;) {
-    pcs[n++] = cursor.Word();
-    Quick quick = QuickStep(table, &cursor);
-    if (__builtin_expect(quick != Quick::kStepped, 0)) {
-      if (quick == Quick::kBottom) return {n, StopReason::kBottom};
-      if (quick == Quick::kBadFrame) return {n, StopOf(Step::kBadFrame)};
-      GeneralStep general = StepGeneral(table, Cursor(cursor));
-      if (general.step == Step::kNeedsRegister) return WalkWithAllRegisters(start, limits, pcs, max_frames);
-      if (general.step != Step::kStepped) return {n, StopOf(general.step)};
-      cursor = general.cursor;
-    }
-    if (n == max_frames) return {n, StopReason::kDepth};
-  }
+  WalkResult result{0, StopReason::kDepth};
+  if (WalkOn(CurrentRuleTable(CurrentEpoch()), cursor, pcs, max_frames, &result)) return result;
+  return WalkWithAllRegisters(start, limits, pcs, max_frames);
 }
 
 bool CaptureOutside(const StackLimits& limits, Registers* registers) {

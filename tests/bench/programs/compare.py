@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What leakhunt costs: workloads and real programs, each native and under several tools, interleaved in one run.
 
-    compare.py --build DIR [--rounds N] [--json FILE] [WORKLOAD...]
+    compare.py --build DIR [--rounds N] [--variants NAME,...] [--json FILE] [WORKLOAD...]
 
 Every round runs every variant once, in an order that rotates, so that what the machine does meanwhile falls on all of
 them. A row gives the medians of CPU time (user and system, of the program, its collector or interpreter, and their
@@ -108,13 +108,15 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True, type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--variants", help="only these, beside native: NAME,...")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     work = pathlib.Path(tempfile.mkdtemp(prefix="leakhunt-bench-"))
     rows = []
     try:
-        tools = list(variants(options.build.resolve(), work))
+        chosen = options.variants and ["native"] + options.variants.split(",")
+        tools = [tool for tool in variants(options.build.resolve(), work) if not chosen or tool[0] in chosen]
         for name, command, environment in workloads(options.build.resolve(), work):
             if options.names and name not in options.names:
                 continue

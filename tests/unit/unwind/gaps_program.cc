@@ -55,7 +55,7 @@ int main() {
   const unwind_test::Tally& totals = unwind_test::Totals();
   printf("%lu walks, %lu same, seen %u times, %u gone, module %s\n", totals.walks, totals.same, g_times_seen, g_gone,
          right ? "right" : "wrong");
-  return totals.walks == 5 && totals.same == 5 && totals.memo_differs == 0 && totals.stops[0] == 5 && right &&
+  return totals.walks == 5 && totals.same == 5 && totals.known_differs == 0 && totals.stops[0] == 5 && right &&
                  g_times_seen == 1 && g_gone == 0
              ? 0
              : 1;

@@ -13,6 +13,7 @@
 
 #include "preload/unwind/cfi_row.h"
 #include "preload/unwind/expression.h"
+#include "preload/unwind/path_cache.h"
 #include "preload/unwind/unwinder.h"
 #include "tests/unit/unwind/section_writer.h"
 
@@ -173,14 +174,14 @@ uint64_t g_walks, g_short_walks;
   ASSERT_TRUE(FindStackLimits(start.sp, &limits));
   uint64_t pcs[128], again[128];
   WalkResult result = Walk(start, limits, pcs, 128);
-  WalkMemo* memo = new WalkMemo{};
-  uint32_t reused;
+  auto* cache = static_cast<PathCache*>(calloc(1, sizeof(PathCache)));
+  uint32_t* known;
   for (int i = 0; i < 2; ++i) {
-    WalkResult memoized = WalkWithMemo(start, limits, memo, again, 128, &reused);
-    ASSERT_EQ(memoized.frames, result.frames);
+    WalkResult cached = WalkKnown(start, limits, cache, again, 128, &known);
+    ASSERT_EQ(cached.frames, result.frames);
     ASSERT_EQ(memcmp(pcs, again, 8 * result.frames), 0);
   }
-  delete memo;
+  free(cache);
   ++g_walks;
   g_short_walks += result.stop != StopReason::kBottom;
 }

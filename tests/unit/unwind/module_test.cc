@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "preload/unwind/module_map.h"
+#include "preload/unwind/path_cache.h"
 #include "preload/unwind/unwinder.h"
 #include "tests/unit/unwind/oracle.h"
 
@@ -181,22 +182,22 @@ TEST_F(Modules, ThreadsWalkWhileObjectsComeAndGo) {
   for (int i = 0; i < 3; ++i) {
     threads.emplace_back([] {
       StackLimits limits{};
-      WalkMemo* memo = new WalkMemo{};
+      auto* cache = static_cast<PathCache*>(calloc(1, sizeof(PathCache)));
       uint32_t expected = 0;
       while (!g_stop) {
         Registers start;
         CaptureHere(&start);
         if (limits.high == 0) FindStackLimits(start.sp, &limits);
         uint64_t pcs[100], again[100];
-        uint32_t reused;
+        uint32_t* known;
         WalkResult result = Walk(start, limits, pcs, 100);
-        WalkResult memoized = WalkWithMemo(start, limits, memo, again, 100, &reused);
+        WalkResult cached = WalkKnown(start, limits, cache, again, 100, &known);
         if (expected == 0) expected = result.frames;
-        g_short += result.frames != expected || memoized.frames != expected || result.stop != StopReason::kBottom ||
+        g_short += result.frames != expected || cached.frames != expected || result.stop != StopReason::kBottom ||
                    memcmp(pcs, again, 8 * expected) != 0;
         ++g_thread_walks;
       }
-      delete memo;
+      free(cache);
     });
   }
   for (int i = 0; i < 500; ++i) {

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "preload/protocol/layout.h"
+#include "preload/unwind/path_cache.h"
 
 namespace leakhunt::unwind_test {
 namespace {
@@ -16,9 +17,7 @@ using unwind::StackLimits;
 
 constinit Tally g_tally;
 constinit thread_local StackLimits t_limits{0, 0};
-constinit thread_local unwind::WalkMemo* t_memo = nullptr;
-constinit thread_local uint64_t* t_last = nullptr;  // last memo walk's frames
-constinit thread_local uint32_t t_last_frames = 0;
+constinit thread_local unwind::PathCache* t_paths = nullptr;
 
 // Frames of the caller's caller and outwards.
 [[gnu::always_inline]] inline uint32_t WalkByOracle(uint64_t* pcs) {
@@ -56,25 +55,27 @@ void Show(const char* what, const uint64_t* pcs, uint32_t n) {
   }
 }
 
-// The memo's promises: the result of Walk, and a tail that is the last result's.
-bool CheckMemo(const Registers& start, const uint64_t* pcs, unwind::WalkResult expected) {
-  static_assert(sizeof(unwind::WalkMemo) >= kMostFrames);
-  if (t_memo == nullptr) {
-    t_memo = static_cast<unwind::WalkMemo*>(__builtin_calloc(1, sizeof(unwind::WalkMemo)));
-    t_last = static_cast<uint64_t*>(__builtin_calloc(kMostFrames, 8));
+// FNV-1a (Fowler, Noll & Vo) folded to 32 bits, never 0: the word that stands for a stack.
+uint32_t WordOf(const uint64_t* pcs, uint32_t frames) {
+  uint64_t hash = 14695981039346656037u;
+  for (uint32_t i = 0; i < frames; ++i) hash = (hash ^ pcs[i]) * 1099511628211u, hash ^= hash >> 29;
+  return static_cast<uint32_t>(hash ^ hash >> 32) | 1;
+}
+
+// What the path cache promises: the result of Walk, or the word that was kept for exactly that stack.
+bool CheckKnown(const Registers& start, const uint64_t* pcs, unwind::WalkResult expected) {
+  if (t_paths == nullptr) t_paths = static_cast<unwind::PathCache*>(__builtin_calloc(1, sizeof(unwind::PathCache)));
+  uint64_t cached[kMostFrames];
+  uint32_t* known = nullptr;
+  unwind::WalkResult result = unwind::WalkKnown(start, t_limits, t_paths, cached, kMostFrames, &known);
+  if (result.frames != expected.frames || result.stop != expected.stop) return false;
+  const uint32_t word = WordOf(pcs, expected.frames);
+  if (known != nullptr && *known != 0) {
+    __atomic_fetch_add(&g_tally.known, 1, __ATOMIC_RELAXED);
+    return *known == word;
   }
-  uint64_t by_memo[kMostFrames];
-  uint32_t reused = 0;
-  unwind::WalkResult result = unwind::WalkWithMemo(start, t_limits, t_memo, by_memo, kMostFrames, &reused);
-  bool same = result.frames == expected.frames && result.stop == expected.stop &&
-              __builtin_memcmp(by_memo, pcs, 8 * result.frames) == 0;
-  same = same && reused <= result.frames && reused <= t_last_frames;
-  same = same && (reused == 0 || __builtin_memcmp(by_memo + result.frames - reused, t_last + t_last_frames - reused,
-                                                  8 * reused) == 0);
-  __builtin_memcpy(t_last, by_memo, 8 * result.frames);
-  t_last_frames = result.frames;
-  __atomic_fetch_add(&g_tally.reused, reused, __ATOMIC_RELAXED);
-  return same;
+  if (known != nullptr) *known = word;
+  return __builtin_memcmp(cached, pcs, 8 * result.frames) == 0;
 }
 
 }  // namespace
@@ -89,7 +90,7 @@ void CompareWalks(uint32_t show) {
   uint64_t number = __atomic_fetch_add(&g_tally.walks, 1, __ATOMIC_RELAXED);
   __atomic_fetch_add(&g_tally.stops[static_cast<int>(result.stop)], 1, __ATOMIC_RELAXED);
   __atomic_fetch_add(&g_tally.frames, result.frames, __ATOMIC_RELAXED);
-  if (!CheckMemo(start, ours, result)) __atomic_fetch_add(&g_tally.memo_differs, 1, __ATOMIC_RELAXED);
+  if (!CheckKnown(start, ours, result)) __atomic_fetch_add(&g_tally.known_differs, 1, __ATOMIC_RELAXED);
   if (Same(ours, result.frames, theirs, m)) {
     __atomic_fetch_add(&g_tally.same, 1, __ATOMIC_RELAXED);
   } else if (number - g_tally.same < show) {

@@ -2,7 +2,7 @@
 //
 //   LD_PRELOAD=…/libunwind_oracle_preload.so ORACLE_OUT=FILE [ORACLE_EVERY=N] PROGRAM …
 //
-// Appends one line a process to FILE: "walks N same N memo_differs N frames N reused N stops …".
+// Appends one line a process to FILE: "walks N same N known_differs N frames N known N stops …".
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,9 +41,9 @@ Function Next(const char* name) {
   unwind::WalkCounters c = unwind::Counters();
   char line[500];
   int n = snprintf(line, sizeof(line),
-                   "walks %lu same %lu memo_differs %lu frames %lu reused %lu bottom %lu depth %lu norule %lu bad %lu "
+                   "walks %lu same %lu known_differs %lu frames %lu known %lu bottom %lu depth %lu norule %lu bad %lu "
                    "unsupported %lu general %lu by_fp %lu decoded %lu %s\n",
-                   t.walks, t.same, t.memo_differs, t.frames, t.reused, t.stops[0], t.stops[1], t.stops[2], t.stops[3],
+                   t.walks, t.same, t.known_differs, t.frames, t.known, t.stops[0], t.stops[1], t.stops[2], t.stops[3],
                    t.stops[4], c.general_walks, c.frame_pointer_steps, c.decoded_rows, program_invocation_short_name);
   int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd >= 0 && write(fd, line, n) == n) close(fd);

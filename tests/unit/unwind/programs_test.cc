@@ -15,7 +15,7 @@ bool Installed(const std::string& program) {
 }
 
 struct Compared {
-  uint64_t walks = 0, same = 0, memo_differs = 0, frames = 0;
+  uint64_t walks = 0, same = 0, known_differs = 0, frames = 0;
 };
 
 // Runs a shell script in which the prefix $RUN puts a program under the comparing preload; sums all processes' counts.
@@ -34,8 +34,8 @@ Compared RunCompared(const std::string& command, const std::string& every) {
     std::istringstream words(line);
     std::string name;
     Compared one;
-    words >> name >> one.walks >> name >> one.same >> name >> one.memo_differs >> name >> one.frames;
-    sum.walks += one.walks, sum.same += one.same, sum.memo_differs += one.memo_differs, sum.frames += one.frames;
+    words >> name >> one.walks >> name >> one.same >> name >> one.known_differs >> name >> one.frames;
+    sum.walks += one.walks, sum.same += one.same, sum.known_differs += one.known_differs, sum.frames += one.frames;
     printf("%s\n", line.c_str());
   }
   unlink(out.c_str());
@@ -44,7 +44,7 @@ Compared RunCompared(const std::string& command, const std::string& every) {
 
 void ExpectRight(const Compared& compared, uint64_t at_least) {
   EXPECT_GE(compared.walks, at_least);
-  EXPECT_EQ(compared.memo_differs, 0u);
+  EXPECT_EQ(compared.known_differs, 0u);
   EXPECT_GE(static_cast<double>(compared.same), 0.9999 * static_cast<double>(compared.walks))
       << compared.walks - compared.same << " of " << compared.walks << " walks differ";
 }

@@ -53,7 +53,7 @@ class Situations : public ::testing::Test {
     uint64_t walks = now.walks - before_.walks;
     EXPECT_GT(walks, 0u);
     EXPECT_EQ(now.same - before_.same, walks);
-    EXPECT_EQ(now.memo_differs, before_.memo_differs);
+    EXPECT_EQ(now.known_differs, before_.known_differs);
   }
   uint64_t Stops(unwind::StopReason why) const {
     return Totals().stops[static_cast<int>(why)] - before_.stops[static_cast<int>(why)];
@@ -301,7 +301,7 @@ TEST_F(Situations, AfterFork) {
   if (child == 0) {
     Tally before = Totals();
     for (int i = 0; i < 20; ++i) Recurse(i);
-    _exit(Totals().same - before.same == 20 && Totals().memo_differs == before.memo_differs ? 0 : 1);
+    _exit(Totals().same - before.same == 20 && Totals().known_differs == before.known_differs ? 0 : 1);
   }
   int status = -1;
   waitpid(child, &status, 0);

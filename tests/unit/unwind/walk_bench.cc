@@ -1,4 +1,4 @@
-// What a frame costs: this unwinder cold, warm and with its memo, beside libunwind's two ways. Prints nanoseconds a
+// What a frame costs: this unwinder cold, warm and along known paths, beside libunwind's two ways. Prints nanoseconds a
 // frame, the least of several rounds; no assertion (machines differ), the targets are in the column heads.
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <initializer_list>
 
+#include "preload/unwind/path_cache.h"
 #include "preload/unwind/unwinder.h"
 
 namespace {
@@ -25,7 +26,7 @@ uint64_t Now() {
 
 struct Costs {
   uint32_t frames = 0;
-  double warm = 0, memo_same = 0, memo_changing = 0, step = 0, backtrace = 0;
+  double warm = 0, known_same = 0, known_changing = 0, step = 0, backtrace = 0;
 };
 
 template <typename Body>
@@ -40,19 +41,27 @@ double NsPer(uint32_t frames, Body body) {
   return best;
 }
 
-WalkMemo g_memo;
+alignas(PathCache) char g_path_memory[sizeof(PathCache)];
+PathCache* const g_paths = reinterpret_cast<PathCache*>(g_path_memory);
 StackLimits g_limits;
+
+// As the recorder uses it: a stack met again needs nothing but its word.
+[[gnu::always_inline]] inline WalkResult Known(const Registers& start, uint64_t* pcs) {
+  uint32_t* known;
+  WalkResult result = WalkKnown(start, g_limits, g_paths, pcs, kMost, &known);
+  if (known != nullptr) *known = 1;
+  return result;
+}
 
 [[gnu::noinline]] void Measure(Costs* costs) {
   uint64_t pcs[kMost];
   void* addresses[kMost];
-  uint32_t reused = 0;
   Registers start;
   CaptureCaller(&start);
   costs->frames = Walk(start, g_limits, pcs, kMost).frames;
   uint32_t n = costs->frames;
   costs->warm = NsPer(n, [&] { Walk(start, g_limits, pcs, kMost); });
-  costs->memo_same = NsPer(n, [&] { WalkWithMemo(start, g_limits, &g_memo, pcs, kMost, &reused); });
+  costs->known_same = NsPer(n, [&] { Known(start, pcs); });
   costs->backtrace = NsPer(n, [&] { unw_backtrace(addresses, kMost); });
   costs->step = NsPer(n, [&] {
     unw_context_t context;
@@ -70,17 +79,16 @@ StackLimits g_limits;
 // Leaves of changing depth under the same tail: the innermost frames are new each time, the rest is reused.
 [[gnu::noinline]] uint32_t Leaf() {
   uint64_t pcs[kMost];
-  uint32_t reused;
   Registers start;
   CaptureCaller(&start);
-  return WalkWithMemo(start, g_limits, &g_memo, pcs, kMost, &reused).frames;
+  return Known(start, pcs).frames;
 }
 [[gnu::noinline]] uint32_t DeeperLeaf(int depth) {
   volatile uint32_t frames = depth > 0 ? DeeperLeaf(depth - 1) : Leaf();
   return frames;
 }
 
-[[gnu::noinline]] double MemoChanging() {
+[[gnu::noinline]] double KnownChanging() {
   double least = 1e9;
   for (int round = 0; round < 15; ++round) {
     uint64_t frames = 0, from = Now();
@@ -97,7 +105,7 @@ template <int kKind>
   local[0] = static_cast<char>(depth);
   if (depth == 0) {
     Measure(costs);
-    costs->memo_changing = MemoChanging();
+    costs->known_changing = KnownChanging();
     return local[0];
   }
   return Recurse<(kKind + 1) % 7>(depth - 1, costs) + local[0];
@@ -105,7 +113,7 @@ template <int kKind>
 
 // Stacks that wander at random through a few dozen call sites: nothing repeats for the branch predictor.
 uint64_t g_random = 88172645463325252;
-uint64_t g_walk_ticks, g_memo_ticks, g_wander_frames, g_wander_reused, g_wander_walks;
+uint64_t g_walk_ticks, g_known_ticks, g_wander_frames, g_wander_walks;
 constexpr uint64_t kInterrupted = 20'000;  // ticks: another program had the processor meanwhile
 
 uint32_t Random() {
@@ -119,19 +127,17 @@ uint64_t Ticks() {
 
 [[gnu::noinline]] void TimeBoth() {
   uint64_t pcs[kMost];
-  uint32_t reused = 0;
   Registers start;
   CaptureCaller(&start);
   uint64_t t0 = Ticks(), t1 = Ticks();
   uint32_t frames = Walk(start, g_limits, pcs, kMost).frames;
   uint64_t t2 = Ticks();
-  WalkWithMemo(start, g_limits, &g_memo, pcs, kMost, &reused);
+  Known(start, pcs);
   uint64_t t3 = Ticks();
   if (t3 - t0 > kInterrupted) return;
   g_wander_frames += frames;
   g_walk_ticks += t2 - t1 - (t1 - t0);
-  g_memo_ticks += t3 - t2 - (t1 - t0);
-  g_wander_reused += reused;
+  g_known_ticks += t3 - t2 - (t1 - t0);
   ++g_wander_walks;
 }
 
@@ -154,9 +160,9 @@ void MeasureWandering() {
   while (g_wander_walks < 200'000) Wander(20);
   double ns_per_tick = static_cast<double>(Now() - from) / static_cast<double>(Ticks() - from_ticks);
   double frames = static_cast<double>(g_wander_frames);
-  printf("random stacks, %.0f frames on average: walk %.2f, memo %.2f (%.0f %% reused)\n",
+  printf("random stacks, %.0f frames on average: walk %.2f, path cache %.2f\n",
          frames / static_cast<double>(g_wander_walks), static_cast<double>(g_walk_ticks) * ns_per_tick / frames,
-         static_cast<double>(g_memo_ticks) * ns_per_tick / frames, 100 * static_cast<double>(g_wander_reused) / frames);
+         static_cast<double>(g_known_ticks) * ns_per_tick / frames);
 }
 
 // Every other frame is generated code without CFI, as in a JIT's stack.
@@ -180,8 +186,8 @@ void MeasureGenerated() {
   g_generated = reinterpret_cast<void (*)(void (*)())>(memory);
   g_depth = 15;
   GeneratedStep();
-  printf("half of the frames generated code: %u frames, warm %.2f, memo %.2f, unw_step %.1f\n",
-         g_generated_costs.frames, g_generated_costs.warm, g_generated_costs.memo_same, g_generated_costs.step);
+  printf("half of the frames generated code: %u frames, warm %.2f, known %.2f, unw_step %.1f\n",
+         g_generated_costs.frames, g_generated_costs.warm, g_generated_costs.known_same, g_generated_costs.step);
 }
 
 void Cold() {
@@ -206,12 +212,12 @@ int main() {
   for (int i = 0; i < 100; ++i) FindStackLimits(reinterpret_cast<uint64_t>(__builtin_frame_address(0)), &g_limits);
   printf("FindStackLimits: %.2f us\n", static_cast<double>(Now() - from) / 1000 / 100);
   Cold();
-  printf("%8s %12s %14s %16s %10s %14s  ns a frame\n", "frames", "warm (<=6)", "memo (<=1.5)", "memo, changing",
+  printf("%8s %12s %14s %16s %10s %14s  ns a frame\n", "frames", "warm (<=6)", "known (<=1.5)", "known, changing",
          "unw_step", "unw_backtrace");
   for (int depth : {5, 10, 20, 30, 50, 100, 150}) {
     Costs costs;
     Recurse<0>(depth, &costs);
-    printf("%8u %12.2f %14.2f %16.2f %10.1f %14.2f\n", costs.frames, costs.warm, costs.memo_same, costs.memo_changing,
+    printf("%8u %12.2f %14.2f %16.2f %10.1f %14.2f\n", costs.frames, costs.warm, costs.known_same, costs.known_changing,
            costs.step, costs.backtrace);
   }
   MeasureGenerated();

@@ -1,10 +1,12 @@
-// The memo never gives another result than the plain walk, and what it calls reused is what it gave last.
+// A walk along known paths never has another result than the plain walk, nor a word that stands for another stack.
 #include <gtest/gtest.h>
 
 #include <csetjmp>
+#include <cstdlib>
 #include <random>
 #include <vector>
 
+#include "preload/unwind/path_cache.h"
 #include "preload/unwind/unwinder.h"
 #include "tests/unit/unwind/situations.h"
 
@@ -13,32 +15,48 @@ namespace {
 
 constexpr uint32_t kMost = 240;
 
+struct Stack {
+  std::vector<uint64_t> frames;
+  StopReason stop;
+  bool operator==(const Stack&) const = default;
+};
+
 struct Checker {
   StackLimits limits{};
-  WalkMemo* memo = new WalkMemo{};
-  std::vector<uint64_t> last;
+  PathCache* cache = static_cast<PathCache*>(calloc(1, sizeof(PathCache)));
+  std::vector<Stack> kept;  // what the words in the cache stand for: index + 1
   uint32_t max_frames = kMost;
-  uint64_t walks = 0, wrong = 0, wrong_tail = 0, frames = 0, reused = 0;
+  uint64_t walks = 0, wrong = 0, known_walks = 0, unkept = 0;
 
-  ~Checker() { delete memo; }
+  ~Checker() { free(cache); }
+
+  // The walk from `start` with the cache: the stack that its word stands for, or the frames it wrote.
+  Stack WalkCached(const Registers& start, const StackLimits& on) {
+    uint64_t pcs[kMost];
+    uint32_t* known = nullptr;
+    WalkResult result = WalkKnown(start, on, cache, pcs, max_frames, &known);
+    if (known != nullptr && *known != 0) {
+      ++known_walks;
+      return kept.at(*known - 1);
+    }
+    Stack stack{{pcs, pcs + result.frames}, result.stop};
+    if (known == nullptr) {
+      ++unkept;
+    } else {
+      kept.push_back(stack);
+      *known = static_cast<uint32_t>(kept.size());
+    }
+    return stack;
+  }
 
   [[gnu::noinline]] void Check() {
     Registers start;
     CaptureCaller(&start);
     if (limits.high == 0 && !FindStackLimits(start.sp, &limits)) abort();
-    uint64_t plain[kMost], memoized[kMost];
+    uint64_t plain[kMost];
     WalkResult expected = Walk(start, limits, plain, max_frames);
-    uint32_t kept = 0;
-    WalkResult result = WalkWithMemo(start, limits, memo, memoized, max_frames, &kept);
-    std::vector<uint64_t> now(memoized, memoized + result.frames);
-    wrong += result.frames != expected.frames || result.stop != expected.stop ||
-             now != std::vector<uint64_t>(plain, plain + expected.frames);
-    wrong_tail += kept > now.size() || kept > last.size() ||
-                  !std::equal(now.end() - kept, now.end(), last.end() - kept);
+    wrong += WalkCached(start, limits) != Stack{{plain, plain + expected.frames}, expected.stop};
     ++walks;
-    frames += now.size();
-    reused += kept;
-    last = now;
   }
 };
 
@@ -90,7 +108,7 @@ int Wander(int budget) {
   }
 }
 
-class Memo : public ::testing::Test {
+class KnownPath : public ::testing::Test {
  protected:
   void SetUp() override {
     Initialize();
@@ -98,21 +116,27 @@ class Memo : public ::testing::Test {
   }
   void TearDown() override {
     EXPECT_EQ(checker_.wrong, 0u) << "of " << checker_.walks;
-    EXPECT_EQ(checker_.wrong_tail, 0u) << "of " << checker_.walks;
-    printf("%lu walks, %lu frames, %.1f %% reused\n", checker_.walks, checker_.frames,
-           100.0 * static_cast<double>(checker_.reused) / static_cast<double>(checker_.frames));
+    printf("%lu walks, %.1f %% known, %.1f %% not kept\n", checker_.walks,
+           100.0 * static_cast<double>(checker_.known_walks) / static_cast<double>(checker_.walks),
+           100.0 * static_cast<double>(checker_.unkept) / static_cast<double>(checker_.walks));
   }
   Checker checker_;
 };
 
-TEST_F(Memo, EqualsTheWalkOnRandomStacks) {
+TEST_F(KnownPath, EqualsTheWalkOnRandomStacks) {
   while (checker_.walks < 100'000) Wander(25);
-  EXPECT_GT(checker_.reused * 2, checker_.frames);
 }
 
-TEST_F(Memo, EqualsTheWalkWhenTruncated) {
+TEST_F(KnownPath, FewStacksAreAllKnown) {
+  while (checker_.walks < 50'000) Wander(2);
+  EXPECT_GT(checker_.known_walks * 10, checker_.walks * 9);
+}
+
+TEST_F(KnownPath, EqualsTheWalkWhenTruncated) {
   for (uint32_t most : {1, 2, 3, 10, 20, 33}) {
     checker_.max_frames = most;
+    checker_.kept.clear();
+    checker_.cache = static_cast<PathCache*>(calloc(1, sizeof(PathCache)));  // a cache has one depth
     uint64_t until = checker_.walks + 10'000;
     while (checker_.walks < until) Wander(40);
   }
@@ -129,19 +153,19 @@ TEST_F(Memo, EqualsTheWalkWhenTruncated) {
   return result;
 }
 
-TEST_F(Memo, EqualsTheWalkInDeepRecursionBeyondItsCapacity) {
+TEST_F(KnownPath, EqualsTheWalkInDeepRecursionBeyondItsCapacity) {
   checker_.max_frames = 128;
   for (int i = 0; i < 300; ++i) Deep(100 + static_cast<int>(g_random() % 500), static_cast<int>(g_random() % 300));
 }
 
-TEST_F(Memo, ReusesAnUnchangedStackWhole) {
+TEST_F(KnownPath, AnUnchangedStackIsKnownAtOnce) {
   volatile int turns = 3;  // one call site
   while (turns > 0) {
     turns = turns - 1;
-    checker_.reused = 0;
     checker_.Check();
   }
-  EXPECT_EQ(checker_.reused, checker_.last.size());
+  EXPECT_EQ(checker_.known_walks, 2u);
+  EXPECT_EQ(checker_.kept.size(), 1u);
 }
 
 jmp_buf g_jump;
@@ -155,7 +179,7 @@ jmp_buf g_jump;
   g_zero = 0;
 }
 
-TEST_F(Memo, SurvivesFramesThatWereJumpedOver) {
+TEST_F(KnownPath, SurvivesFramesThatWereJumpedOver) {
   for (static int i = 0; i < 500; ++i) {
     if (setjmp(g_jump) == 0) JumpOut(1 + i % 17);
     Wander(4);
@@ -163,13 +187,13 @@ TEST_F(Memo, SurvivesFramesThatWereJumpedOver) {
 }
 
 // A stack that lies: the same frame, and return addresses above that are changed and put back.
-TEST_F(Memo, NoticesEveryChangedWordAbove) {
+TEST_F(KnownPath, NoticesEveryChangedWordAbove) {
   Registers start;
   CaptureHere(&start);
   StackLimits limits;
   ASSERT_TRUE(FindStackLimits(start.sp, &limits));
   // A copy of the real stack, so that it can be changed at will. Saved frame pointers are moved with it.
-  uint64_t real[kMost], copy_plain[kMost], copy_memo[kMost];
+  uint64_t real[kMost], copy_plain[kMost];
   uint32_t frames = Walk(start, limits, real, kMost).frames;
   ASSERT_GT(frames, 4u);
   uint64_t words = (limits.high - start.sp) / 8;
@@ -183,10 +207,9 @@ TEST_F(Memo, NoticesEveryChangedWordAbove) {
   moved.sp += shift;
   if (moved.rbp >= start.sp && moved.rbp < start.sp + 8 * words) moved.rbp += shift;
   StackLimits moved_limits{moved.sp, moved.sp + 8 * words};
-  WalkMemo* memo = checker_.memo;
   // The innermost frame is this function's own, with its arrays: what matters lies above.
   uint64_t first = (reinterpret_cast<uint64_t>(__builtin_frame_address(0)) - start.sp) / 8 - 8;
-  uint32_t reused = 0, ends = 0;
+  uint32_t ends = 0;
   std::minstd_rand random(5);
   for (int i = 0; i < 20'000; ++i) {
     uint64_t at = first + random() % (words - first < 400 ? words - first : 400), old = copy[at];
@@ -197,10 +220,7 @@ TEST_F(Memo, NoticesEveryChangedWordAbove) {
       default: break;
     }
     WalkResult plain = Walk(moved, moved_limits, copy_plain, kMost);
-    WalkResult memoized = WalkWithMemo(moved, moved_limits, memo, copy_memo, kMost, &reused);
-    ASSERT_EQ(plain.frames, memoized.frames) << i;
-    ASSERT_EQ(plain.stop, memoized.stop) << i;
-    ASSERT_EQ(memcmp(copy_plain, copy_memo, 8 * plain.frames), 0) << i;
+    ASSERT_EQ(checker_.WalkCached(moved, moved_limits), (Stack{{copy_plain, copy_plain + plain.frames}, plain.stop})) << i;
     ends += plain.frames != frames;
     if (random() % 3) copy[at] = old;
   }

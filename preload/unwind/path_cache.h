@@ -1,0 +1,65 @@
+// What a thread has learned of its own stacks: the walks it made, as a trie from the innermost frame outwards.
+//
+// A node is a frame together with all frames inside it, so one node stands for one stack prefix and the last node of a
+// walk for the whole stack; whatever belongs to that stack (its reference in the pages) is found in the node, without
+// hashing the frames or looking them up. A node keeps the rule of its pc and the caller it had last, so a known stack
+// costs per frame: one load of the return address, one comparison. It is a walk all the same: every return address is
+// read and every CFA checked each time, so nothing has to be assumed of the stack, however it changed meanwhile.
+//
+// Chosen over a memo of the last walk (verify the tail, walk the rest): stacks alternate between a few dozen shapes, and
+// the memo then re-walked, re-hashed and re-interned most of what it had known two walks ago.
+//
+// Owned by one thread, used by it alone and not by a signal handler that interrupts the use. Grows by the factor four
+// while its process has room, then is emptied when it no longer serves.
+#pragma once
+
+#include <cstdint>
+
+#include "preload/unwind/path_rule.h"
+#include "preload/unwind/unwinder.h"
+
+namespace leakhunt::unwind {
+
+struct PathNode {
+  uint64_t word;    // pc with kExactPc
+  PathRule rule;
+  uint32_t inner;   // the node of the frame inside; 0 = the innermost frame
+  uint32_t likely;  // the caller's node last time; 0 = none yet
+  uint32_t other;   // and the one before that was another
+  uint32_t stack;   // what the owner keeps for the stack that ends here; 0 = nothing yet
+};
+static_assert(sizeof(PathNode) == 32);
+
+class PathCache {
+ public:
+  // Memory that all caches of the process may take together, besides the first 10 KiB of each.
+  static constexpr uint64_t kMostBytes = 3u << 19;
+
+  // Empties the cache when objects were unloaded since its last use.
+  void Prepare(uint32_t epoch) {
+    if (__builtin_expect(epoch != epoch_, 0)) Clear(epoch);
+  }
+
+  PathNode& At(uint32_t node) { return nodes_[node]; }
+
+  // The node of caller `word` outside `inner` (0: of the innermost frame); made when it is new. 0 = no room.
+  uint32_t Enter(uint32_t inner, uint64_t word);
+
+  // Writes the `depth` frames of `node`, innermost first.
+  void Frames(uint32_t node, uint32_t depth, uint64_t* pcs) const;
+
+ private:
+  void Clear(uint32_t epoch);
+  bool MakeRoom();
+  bool Allocate(uint32_t capacity);
+  void Index(uint32_t node);
+  uint32_t FirstPlace(uint32_t inner, uint64_t word) const;
+
+  PathNode* nodes_ = nullptr;  // [0] stands for none
+  uint32_t* index_ = nullptr;  // open addressing, twice the capacity
+  uint32_t capacity_ = 0, used_ = 0;
+  uint32_t epoch_ = 0;
+  uint64_t refused_ = 0;  // entries wanted since the cache is full
+};
+
+}  // namespace leakhunt::unwind
