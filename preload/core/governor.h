@@ -12,7 +12,7 @@
 
 namespace leakhunt::core {
 
-inline constexpr uint64_t kFirstIntervalBytes = 16 * 1024;  // with a budget, until the first measurement
+inline constexpr uint64_t kFirstIntervalBytes = 64 * 1024;  // with a budget, until the first measurement
 
 void VisitBegin(ThreadState* state);
 void VisitEnd(ThreadState* state);
