@@ -130,6 +130,22 @@ void Publish(int fd, const HandleDescription& description, const Origin& origin)
   Retire(ExchangeDescriptor(word, PackEntry(slot, Generation(), description.type, false)));
 }
 
+// What a forked child opens that will serve, and one that is about to exec does not: a prefork worker goes to sleep in
+// its event loop after a handful of calls, and would not be seen before its first requests.
+bool MeansToLive(HandleType type) {
+  switch (type) {
+    case HandleType::kTcp:
+    case HandleType::kUdp:
+    case HandleType::kUnix:
+    case HandleType::kSocket:
+    case HandleType::kEpoll:
+    case HandleType::kEventfd:
+    case HandleType::kTimerfd:
+    case HandleType::kSignalfd: return true;
+    default: return false;
+  }
+}
+
 void OpenedVisiting(int fd, const HandleDescription& description, const unwind::Registers* caller) {
   ThreadState* state = EnsureThreadState();
   if (state == nullptr) {
@@ -147,6 +163,7 @@ void OpenedVisiting(int fd, const HandleDescription& description, const unwind::
   }
   Publish(fd, description, Origin{Take(state), stack, state->handle_tally, state->index});
   VisitEnd(state);
+  if (__builtin_expect(g_process.parent_pages != nullptr, 0) && MeansToLive(description.type)) ConnectChild();
 }
 
 // Where Enter said no: paused, or in a signal handler that interrupted leakhunt.
