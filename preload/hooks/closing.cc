@@ -26,23 +26,6 @@ constinit hooks::Real<int(mqd_t)> real_mq_close("mq_close");
 
 __attribute__((constructor)) void Find() { hooks::FindAll(real_close); }
 
-template <typename CloseRange>
-int AroundOurs(unsigned first, unsigned last, CloseRange close_range) {
-  int ours[2];
-  transport::OwnDescriptors(&ours[0], &ours[1]);
-  unsigned from = first;
-  int result = 0;
-  for (int own : ours) {
-    unsigned number = static_cast<unsigned>(own);
-    if (own < 0 || number < from || number > last) continue;
-    if (!transport::IsOwnDescriptor(own)) continue;
-    if (number > from) result = close_range(from, number - 1);
-    if (result != 0 || number == last) return result;
-    from = number + 1;
-  }
-  return close_range(from, last);
-}
-
 // musl has no such function; Linux has had the call since 5.9.
 int CloseRange(unsigned first, unsigned last, int flags) {
   if (real_close_range.Get() != nullptr) return CallReal(real_close_range, first, last, flags);
@@ -78,9 +61,7 @@ LEAKHUNT_HOOK int close(int fd) { return Close(fd); }
 LEAKHUNT_HOOK int __close(int fd) { return Close(fd); }
 
 LEAKHUNT_HOOK int close_range(unsigned first, unsigned last, int flags) noexcept {
-  if (hooks::ClosesNothing(first, last, flags)) return CloseRange(first, last, flags);
-  core::HandlesClosing(first, last);
-  return AroundOurs(first, last, [&](unsigned from, unsigned to) { return CloseRange(from, to, flags); });
+  return hooks::CloseRangeBy(first, last, flags, [&](unsigned from, unsigned to) { return CloseRange(from, to, flags); });
 }
 
 LEAKHUNT_HOOK void closefrom(int low) noexcept {
@@ -89,7 +70,7 @@ LEAKHUNT_HOOK void closefrom(int low) noexcept {
   core::HandlesClosing(first, INT_MAX);
   // closefrom itself cannot leave ours out; where there is no close_range (before Linux 5.9), ours goes too.
   int saved = errno;
-  if (AroundOurs(first, UINT_MAX, [&](unsigned from, unsigned to) { return CloseRange(from, to, 0); }) != 0) {
+  if (hooks::AroundOurs(first, UINT_MAX, [&](unsigned from, unsigned to) { return CloseRange(from, to, 0); }) != 0) {
     CallReal(real_closefrom, low);
   }
   errno = saved;

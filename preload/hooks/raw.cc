@@ -155,7 +155,10 @@ LEAKHUNT_HOOK long syscall(long number, ...) noexcept {
     case SYS_close: return Close(x);
     case SYS_seccomp: return Seccomp(number, x);
     case SYS_prctl: return x.a == PR_SET_SECCOMP ? Seccomp(number, x) : Call(number, x);
-    case SYS_close_range: return close_range(static_cast<unsigned>(x.a), static_cast<unsigned>(x.b), Fd(x.c));
+    case SYS_close_range:
+      return hooks::CloseRangeBy(static_cast<unsigned>(x.a), static_cast<unsigned>(x.b), Fd(x.c), [&](unsigned from, unsigned to) {
+        return static_cast<int>(Call(number, Arguments{from, to, x.c, x.d, x.e, x.f}));
+      });
     case SYS_dup: return Duplicate(hooks::Caller(), number, x);
 #ifdef SYS_dup2
     case SYS_dup2: return Duplicate(hooks::Caller(), number, x);

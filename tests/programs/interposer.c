@@ -1,4 +1,4 @@
-// A library that defines mmap, munmap, mremap and close itself, by syscall(2), as tcmalloc and sandboxes do. Preloaded
+// A library that defines mmap, munmap, mremap, close and close_range itself, by syscall(2), as tcmalloc and sandboxes do. Preloaded
 // behind another that hooks both those names and syscall, it must not send the two around in a circle.
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -21,3 +21,5 @@ void* mremap(void* old, size_t old_bytes, size_t new_bytes, int flags, ...) {
 }
 
 int close(int fd) { return (int)syscall(SYS_close, fd); }
+
+int close_range(unsigned first, unsigned last, int flags) { return (int)syscall(SYS_close_range, first, last, flags); }
