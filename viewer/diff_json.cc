@@ -53,6 +53,21 @@ Json HandleJson(const DiffRow& row, size_t rank, double seconds, const ResolvedS
           {"stack", StackJson(stack)}};
 }
 
+Json FixesJson(DiffReport& report) {
+  Json fixes = Json::array();
+  for (const FixedSite& site : report.fixes.sites) {
+    fixes.push_back({{"state", FixStateName(site.state)},
+                     {"kind", site.type},
+                     {"rate_before_per_s", EstimateJson(site.rate_before)},
+                     {"rate_after_per_s", EstimateJson(site.rate_after)},
+                     {"at_most_per_s", NumberJson(site.at_most_per_s)},
+                     {"verdict_after", site.verdict_after.empty() ? Json(nullptr) : Json(site.verdict_after)},
+                     {"needs", site.needs.empty() ? Json(nullptr) : Json(site.needs)},
+                     {"stack", StackJson(report.before_symbols->Stack(site.stack))}});
+  }
+  return fixes;
+}
+
 }  // namespace
 
 std::string DiffJson(DiffReport& report, size_t rows_shown) {
@@ -68,7 +83,8 @@ std::string DiffJson(DiffReport& report, size_t rows_shown) {
                {"after", SideJson(report.after)},
                {"seconds", NumberJson(report.seconds)},
                {"sites", std::move(sites)},
-               {"handles", std::move(handles)}});
+               {"handles", std::move(handles)},
+               {"fixes", FixesJson(report)}});
 }
 
 }  // namespace leakhunt::viewer

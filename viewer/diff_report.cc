@@ -54,7 +54,11 @@ void Rank(std::vector<DiffRow>& rows, Sort sort) {
 double SecondsBetween(const DiffReport& report) {
   const snapshot::Snapshot &a = report.before.snapshot, &b = report.after.snapshot;
   int64_t ms = b.time_ms - a.time_ms;
-  if (!report.SameProcess()) ms = (b.time_ms - b.process.started_ms) - (a.time_ms - a.process.started_ms);
+  if (!report.SameProcess()) {
+    const int64_t age = b.time_ms - b.process.started_ms;
+    ms = age - (a.time_ms - a.process.started_ms);
+    if (ms < age / 4) return 0;  // runs of about one age are compared as they are, not as one that became the other
+  }
   return static_cast<double>(ms) / 1000;
 }
 
@@ -85,6 +89,9 @@ Result<std::unique_ptr<DiffReport>> LoadDiff(Context& context) {
   std::erase_if(report->rows, [&](const DiffRow& row) { return !filter->Matches(report->StackOf(row), {row.type}); });
   Rank(report->rows, options.sort);
   report->seconds = SecondsBetween(*report);
+  if (!report->SameProcess()) {
+    report->fixes = CheckFixes(report->before, *report->before_symbols, report->after, *report->after_symbols, context.err);
+  }
   return report;
 }
 

@@ -7,6 +7,7 @@
 
 #include "viewer/command.h"
 #include "viewer/diff_rows.h"
+#include "viewer/fix_check.h"
 #include "viewer/selection.h"
 
 namespace leakhunt::viewer {
@@ -15,7 +16,8 @@ struct DiffReport {
   ChosenSnapshot before, after;
   std::unique_ptr<Resolver> before_symbols, after_symbols;
   std::vector<DiffRow> rows;  // ranked, not cut
-  double seconds = 0;         // between the two; of two recordings: the difference of their ages
+  double seconds = 0;         // between the two; of two recordings: the difference of their ages, 0 when they are about the same
+  FixCheck fixes;             // of two recordings: what leaked in the first
 
   const ResolvedStack& StackOf(const DiffRow& row) { return (row.gone ? before_symbols : after_symbols)->Stack(row.stack); }
   bool SameProcess() const;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "viewer/fix_check.h"
 #include "viewer/site_key.h"
 
 namespace leakhunt::viewer {
@@ -62,17 +63,6 @@ DiffRow MakeRow(uint8_t kind, const Side& before, const Side& after) {
   row.fresh = !before.present;
   row.stack = after.present ? after.stack : before.stack;
   return row;
-}
-
-// The stack as a sequence of names; empty when a frame of the program has none, so that nothing is matched by guess.
-std::string NamesOf(const ResolvedStack& stack) {
-  std::string names;
-  for (const ResolvedFrame& frame : stack) {
-    if (frame.function.empty() && frame.module.empty()) return "";
-    names += frame.function.empty() ? std::string(BaseName(frame.module)) + "?" : frame.function;
-    names += '\n';
-  }
-  return names;
 }
 
 bool Named(const ResolvedStack& stack) {
