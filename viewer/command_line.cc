@@ -34,7 +34,8 @@ const std::vector<std::pair<std::string, Sort>> kSorts = {{"live-bytes", Sort::k
                                                           {"age", Sort::kAge}};
 const std::vector<std::pair<std::string, By>> kBys = {
     {"site", By::kSite},     {"function", By::kFunction}, {"file", By::kFile},   {"module", By::kModule},
-    {"thread", By::kThread}, {"type", By::kType},         {"scope", By::kScope}, {"peer", By::kPeer}};
+    {"thread", By::kThread}, {"type", By::kType},         {"scope", By::kScope}, {"peer", By::kPeer},
+    {"pattern", By::kPattern}};
 
 template <typename T>
 std::string Names(const std::vector<std::pair<std::string, T>>& table) {
@@ -64,6 +65,11 @@ void AddRanking(CLI::App* app, uint32_t mask, Options& o) {
   }
   if (mask & kRank) AddChoice(app, "--sort", o.sort, kSorts, "order of the rows; growth: what leaks before what is bounded");
   if (mask & kGroup) AddChoice(app, "--by", o.by, kBys, "what one row is");
+  if (mask & kPattern) {
+    app->add_option("--pattern", o.patterns, "a category: stacks with a function, file or module that matches; the first that does")
+        ->type_name("NAME=REGEX")
+        ->allow_extra_args(false);
+  }
   if (mask & kFilter) {
     app->add_option("--filter", o.filter, "only where a function, file, module or label matches")->type_name("REGEX");
   }
@@ -146,6 +152,7 @@ Result<CommandLine> Finish(CommandLine line, const Spelled& spelled, const CLI::
                              line.command->most_arguments, line.command->most_arguments == 1 ? "" : "s",
                              o.paths[line.command->most_arguments]));
   }
+  if (o.by == By::kPattern && o.patterns.empty()) return Usage("--by pattern: give at least one --pattern NAME=REGEX");
   if (o.all && o.pid != 0) return Usage("--all and --pid exclude each other");
   return line;
 }

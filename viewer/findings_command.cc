@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "collector/verdict/phrase.h"
+#include "viewer/categories.h"
 #include "viewer/command.h"
 #include "viewer/findings.h"
 #include "viewer/judged_sites.h"
@@ -79,11 +80,12 @@ void WriteFinding(size_t rank, const Finding& finding, const Judged& judged, Loa
   context.out << "\n";
 }
 
-void WriteForPeople(const std::vector<Finding>& findings, const Judged& judged, const std::vector<size_t>& sites, Loaded& loaded,
-                    Context& context) {
+void WriteForPeople(const std::vector<Finding>& findings, const Judged& judged, const std::vector<size_t>& sites,
+                    const std::vector<CategoryGrowth>& categories, Loaded& loaded, Context& context) {
   bool markdown = context.options.format == "markdown";
   std::vector<std::string> lines = Preamble(loaded);
   for (std::string& line : ProcessLines(judged)) lines.push_back(std::move(line));
+  if (!categories.empty()) lines.push_back(CategoryText(categories));
   bool leaks = std::any_of(findings.begin(), findings.end(), [](const Finding& f) { return f.severity != Severity::kLow; });
   if (markdown) {
     context.out << "### Findings: " << loaded.snapshot->process.name << "\n\n";
@@ -128,11 +130,14 @@ Result<int> Run(Context& context) {
   Judged judged = JudgeRecordings(*loaded, kTrendSnapshots, context.err);
   Result<std::vector<size_t>> sites = SitesOf(judged, *loaded, context.options);
   if (!sites) return std::move(sites.error());
+  Result<Patterns> patterns = Patterns::Make(context.options.patterns);
+  if (!patterns) return std::move(patterns.error());
   std::vector<Finding> findings = MakeFindings(judged, *sites, *loaded);
+  const std::vector<CategoryGrowth> categories = GrowthByCategory(judged, *sites, *patterns, *loaded);
   const std::string& format = context.options.format;
-  if (format == "text" || format == "markdown") WriteForPeople(findings, judged, *sites, *loaded, context);
+  if (format == "text" || format == "markdown") WriteForPeople(findings, judged, *sites, categories, *loaded, context);
   if (format == "json" || format == "csv") findings.resize(RowsShown(context.options, findings.size()));
-  if (format == "json") context.out << VerdictJson(*loaded, judged, *sites, &findings);
+  if (format == "json") context.out << VerdictJson(*loaded, judged, *sites, categories, &findings);
   if (format == "csv") WriteCsv(findings, judged, *loaded, context.out);
   SayWarnings(*loaded->resolver, context);
   return Fails(judged, *sites, context.options.fail_on) ? kFailed : 0;
@@ -142,6 +147,6 @@ Result<int> Run(Context& context) {
 
 const Command kFindingsCommand = {"findings", "the verdict, for people: how bad, where, impact, evidence, what to look at",
                                   "[PATH…]", 100, "text,json,markdown,csv",
-                                  kSelect | kPick | kLimitOnly | kFilter | kSymbols | kStacks | kFailOn, Run};
+                                  kSelect | kPick | kLimitOnly | kPattern | kFilter | kSymbols | kStacks | kFailOn, Run};
 
 }  // namespace leakhunt::viewer

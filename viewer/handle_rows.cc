@@ -7,6 +7,7 @@
 
 #include "viewer/judged.h"
 #include "viewer/site_rows.h"
+#include "viewer/categories.h"
 #include "viewer/stack_filter.h"
 
 namespace leakhunt::viewer {
@@ -49,8 +50,12 @@ HandleSite OldOnes(const HandleSite& site, int64_t latest_ms) {
 
 class Rows {
  public:
-  Rows(Loaded& loaded, const Options& options, StackFilter filter)
-      : loaded_(loaded), snapshot_(*loaded.snapshot), options_(options), filter_(std::move(filter)) {}
+  Rows(Loaded& loaded, const Options& options, StackFilter filter, Patterns patterns)
+      : loaded_(loaded),
+        snapshot_(*loaded.snapshot),
+        options_(options),
+        filter_(std::move(filter)),
+        patterns_(std::move(patterns)) {}
 
   std::vector<HandleRow> Make() {
     for (const HandleSite& whole : snapshot_.handle_sites) {
@@ -101,6 +106,7 @@ class Rows {
       case By::kFile: return own == nullptr || own->file.empty() ? "(no file known)" : own->file;
       case By::kModule: return own == nullptr || own->module.empty() ? "(no module)" : own->module;
       case By::kType: return snapshot::HandleTypeName(site.type);
+      case By::kPattern: return patterns_.NameOf(stack);
       default: return "";
     }
   }
@@ -162,6 +168,7 @@ class Rows {
   const Snapshot& snapshot_;
   const Options& options_;
   StackFilter filter_;
+  Patterns patterns_;
   std::vector<HandleRow> rows_;
   std::map<std::string, size_t> index_;
 };
@@ -213,7 +220,9 @@ Result<std::vector<HandleRow>> HandleRows(Loaded& loaded, const Options& options
   if (options.by == By::kScope) return Error{"--by scope is for memory", 2};
   Result<StackFilter> filter = StackFilter::Make(options.filter);
   if (!filter) return std::move(filter.error());
-  return Rows(loaded, options, std::move(*filter)).Make();
+  Result<Patterns> patterns = Patterns::Make(options.patterns);
+  if (!patterns) return std::move(patterns.error());
+  return Rows(loaded, options, std::move(*filter), std::move(*patterns)).Make();
 }
 
 }  // namespace leakhunt::viewer

@@ -156,7 +156,7 @@ const Command kHandlesCommand = {"handles",
                                  "[PATH…]",
                                  100,
                                  "text,json,markdown,csv",
-                                 kSelect | kPick | kRank | kGroup | kFilter | kSymbols | kStacks | kHandles,
+                                 kSelect | kPick | kRank | kGroup | kPattern | kFilter | kSymbols | kStacks | kHandles,
                                  Run};
 
 }  // namespace leakhunt::viewer

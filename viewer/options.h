@@ -11,7 +11,7 @@
 namespace leakhunt::viewer {
 
 enum class Sort { kLiveBytes, kLiveCount, kTotalBytes, kGrowth, kAge };
-enum class By { kSite, kFunction, kFile, kModule, kThread, kType, kScope, kPeer };
+enum class By { kSite, kFunction, kFile, kModule, kThread, kType, kScope, kPeer, kPattern };
 
 struct Options {
   std::vector<std::string> paths;   // positional arguments after the command
@@ -20,6 +20,7 @@ struct Options {
   bool limit_given = false;
   Sort sort = Sort::kLiveBytes;
   By by = By::kSite;
+  std::vector<std::string> patterns;  // NAME=REGEX, for --by pattern and for growth by category
   std::string filter;               // regular expression over frames, labels and scopes; empty = none
   std::string snapshot = "last";    // number, "first" or "last"
   bool symbols = true;
@@ -53,6 +54,7 @@ enum OptionMask : uint32_t {
   kLimitOnly = 1u << 9,  // --limit alone
   kMemoryOrHandles = 1u << 16,  // --handles
   kValue = 1u << 17,            // --value
+  kPattern = 1u << 18,          // --pattern
 };
 
 // "250ms", "30s", "5m", "2h", "1d"; a bare number is seconds. Milliseconds; an error names the text.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "viewer/judged.h"
+#include "viewer/categories.h"
 #include "viewer/stack_filter.h"
 
 namespace leakhunt::viewer {
@@ -46,8 +47,12 @@ Weighted Part(const Weighted& whole, double share) {
 
 class Rows {
  public:
-  Rows(Loaded& loaded, const Options& options, StackFilter filter)
-      : loaded_(loaded), snapshot_(*loaded.snapshot), options_(options), filter_(std::move(filter)) {}
+  Rows(Loaded& loaded, const Options& options, StackFilter filter, Patterns patterns)
+      : loaded_(loaded),
+        snapshot_(*loaded.snapshot),
+        options_(options),
+        filter_(std::move(filter)),
+        patterns_(std::move(patterns)) {}
 
   std::vector<SiteRow> Make() {
     for (const Site& site : snapshot_.sites) {
@@ -77,6 +82,7 @@ class Rows {
       case By::kFile: return own == nullptr || own->file.empty() ? "(no file known)" : own->file;
       case By::kModule: return own == nullptr || own->module.empty() ? "(no module)" : own->module;
       case By::kType: return snapshot::SiteKindName(site.kind);
+      case By::kPattern: return patterns_.NameOf(stack);
       case By::kScope: return snapshot_.scopes[site.scope].empty() ? "(none)" : snapshot_.scopes[site.scope];
       default: return "";
     }
@@ -150,6 +156,7 @@ class Rows {
   const Snapshot& snapshot_;
   const Options& options_;
   StackFilter filter_;
+  Patterns patterns_;
   std::vector<SiteRow> rows_;
   std::map<std::string, size_t> index_;
   std::map<std::string, std::set<SiteKey>> grown_;  // growth is a key's, not a scope's: added once a row
@@ -161,7 +168,9 @@ Result<std::vector<SiteRow>> SiteRows(Loaded& loaded, const Options& options) {
   if (options.by == By::kPeer) return Error{"--by peer is for handles", 2};
   Result<StackFilter> filter = StackFilter::Make(options.filter);
   if (!filter) return std::move(filter.error());
-  return Rows(loaded, options, std::move(*filter)).Make();
+  Result<Patterns> patterns = Patterns::Make(options.patterns);
+  if (!patterns) return std::move(patterns.error());
+  return Rows(loaded, options, std::move(*filter), std::move(*patterns)).Make();
 }
 
 int GrowthTier(const std::string& verdict) {

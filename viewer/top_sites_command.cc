@@ -147,7 +147,7 @@ const Command kTopSitesCommand = {"top-sites",
                                   "[PATH…]",
                                   100,
                                   "text,json,markdown,csv",
-                                  kSelect | kPick | kRank | kGroup | kFilter | kSymbols | kStacks,
+                                  kSelect | kPick | kRank | kGroup | kPattern | kFilter | kSymbols | kStacks,
                                   Run};
 
 }  // namespace leakhunt::viewer

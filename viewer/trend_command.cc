@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "collector/verdict/phrase.h"
+#include "viewer/categories.h"
 #include "viewer/command.h"
 #include "viewer/judged_sites.h"
 #include "viewer/render/paragraph.h"
@@ -82,10 +83,12 @@ void WriteCsv(const Judged& judged, const std::vector<size_t>& sites, Loaded& lo
   }
 }
 
-void WriteForPeople(const Judged& judged, const std::vector<size_t>& sites, size_t shown, Loaded& loaded, Context& context) {
+void WriteForPeople(const Judged& judged, const std::vector<size_t>& sites, const std::vector<CategoryGrowth>& categories,
+                    size_t shown, Loaded& loaded, Context& context) {
   bool markdown = context.options.format == "markdown";
   std::vector<std::string> lines = Preamble(loaded);
   for (std::string& line : ProcessLines(judged)) lines.push_back(std::move(line));
+  if (!categories.empty()) lines.push_back(CategoryText(categories));
   lines.push_back("sites: " + VerdictCounts(judged, sites));
   if (markdown) {
     context.out << "### Trend: " << loaded.snapshot->process.name << "\n\n";
@@ -110,15 +113,18 @@ Result<int> Run(Context& context) {
   Judged judged = JudgeRecordings(*loaded, kTrendSnapshots, context.err);
   Result<std::vector<size_t>> sites = SitesOf(judged, *loaded, context.options);
   if (!sites) return std::move(sites.error());
+  Result<Patterns> patterns = Patterns::Make(context.options.patterns);
+  if (!patterns) return std::move(patterns.error());
+  const std::vector<CategoryGrowth> categories = GrowthByCategory(judged, *sites, *patterns, *loaded);
   const std::string& format = context.options.format;
   bool for_people = format == "text" || format == "markdown";
   if (for_people) {
     std::erase_if(*sites, [&](size_t i) { return judged.sites[i].live.value <= 0 && Concern(judged.sites[i].verdict.verdict) > 2; });
   }
   size_t shown = RowsShown(context.options, sites->size());
-  if (for_people) WriteForPeople(judged, *sites, shown, *loaded, context);
+  if (for_people) WriteForPeople(judged, *sites, categories, shown, *loaded, context);
   sites->resize(shown);
-  if (format == "json") context.out << VerdictJson(*loaded, judged, *sites, nullptr);
+  if (format == "json") context.out << VerdictJson(*loaded, judged, *sites, categories, nullptr);
   if (format == "csv") WriteCsv(judged, *sites, *loaded, context.out);
   SayWarnings(*loaded->resolver, context);
   return 0;
@@ -127,6 +133,6 @@ Result<int> Run(Context& context) {
 }  // namespace
 
 const Command kTrendCommand = {"trend", "each site over time: rate, verdict, onset, time to the limit", "[PATH…]", 100,
-                               "text,json,markdown,csv", kSelect | kPick | kRank | kFilter | kSymbols | kStacks, Run};
+                               "text,json,markdown,csv", kSelect | kPick | kRank | kPattern | kFilter | kSymbols | kStacks, Run};
 
 }  // namespace leakhunt::viewer

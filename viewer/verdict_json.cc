@@ -114,7 +114,7 @@ void AddProcess(const verdict::ProcessVerdict& v, Json& json) {
 }  // namespace
 
 std::string VerdictJson(Loaded& loaded, const Judged& judged, const std::vector<size_t>& sites,
-                        const std::vector<Finding>* findings) {
+                        const std::vector<CategoryGrowth>& categories, const std::vector<Finding>* findings) {
   const snapshot::Snapshot& s = *loaded.snapshot;
   Json memory = Json::array(), handles = Json::array();
   std::vector<size_t> rank_of(judged.sites.size(), 0);
@@ -130,6 +130,14 @@ std::string VerdictJson(Loaded& loaded, const Judged& judged, const std::vector<
                {"sampling", SamplingJson(s.sampling)},
                {"losses", LossesJson(s.losses)}};
   AddProcess(WorstProcess(judged).verdict, json);
+  json["categories"] = Json::array();
+  for (const CategoryGrowth& category : categories) {
+    json["categories"].push_back({{"name", category.name},
+                                  {"rate_bytes_per_s", RateJson(category.bytes_per_s)},
+                                  {"handles_per_s", RateJson(category.handles_per_s)},
+                                  {"share", NumberJson(category.share)},
+                                  {"sites", category.sites}});
+  }
   if (findings) {
     Json list = Json::array();
     for (const Finding& finding : *findings) list.push_back(FindingJson(finding, judged, rank_of, loaded));

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "viewer/categories.h"
 #include "viewer/findings.h"
 #include "viewer/judged.h"
 
@@ -11,6 +12,6 @@ namespace leakhunt::viewer {
 
 // `sites`: indices into judged.sites in the order to write, memory and handles mixed. `findings`: nullptr for trend.
 std::string VerdictJson(Loaded& loaded, const Judged& judged, const std::vector<size_t>& sites,
-                        const std::vector<Finding>* findings);
+                        const std::vector<CategoryGrowth>& categories, const std::vector<Finding>* findings);
 
 }  // namespace leakhunt::viewer

@@ -13,7 +13,7 @@ _leakhunt_choices_of() {
   case $1 in
     --format) echo text json markdown csv pprof collapsed speedscope firefox heaptrack otlp sqlite ;;
     --sort) echo live-bytes live-count total-bytes growth age ;;
-    --by) echo site function file module thread type scope peer ;;
+    --by) echo site function file module thread type scope peer pattern ;;
     --snapshot) echo first last ;;
     --symbols) echo auto off ;;
     --children) echo follow ignore ;;

@@ -23,6 +23,7 @@ struct Governor {
   uint64_t clock_cost_ns = 0;   // of reading the clock, which a timed visit contains; 0 = not measured yet
   uint64_t next_tick_ns = 0;
   uint64_t last_cpu_ns = 0;
+  uint64_t heap_visits = 0;
   uint64_t last_visits = 0;
   uint64_t last_bytes = 0;
 };
@@ -45,7 +46,7 @@ void ChooseInterval() {
   Governor& g = g_governor;
   protocol::ProcessHeader* header = Header();
   uint64_t cpu = sys::ProcessCpuNs();
-  uint64_t visits = sys::LoadRelaxed(&header->slow_visits);
+  uint64_t visits = sys::LoadRelaxed(&g.heap_visits);
   uint64_t bytes = sys::LoadRelaxed(&header->allocated_bytes);
   uint64_t cpu_passed = cpu - g.last_cpu_ns;
   if (cpu_passed < 20'000'000) return;  // too little to judge by
@@ -100,7 +101,7 @@ void Tick(uint64_t now_ns) {
 }  // namespace
 
 void ForgetMeasurements() {
-  g_governor.last_cpu_ns = g_governor.last_visits = g_governor.last_bytes = 0;
+  g_governor.last_cpu_ns = g_governor.heap_visits = g_governor.last_visits = g_governor.last_bytes = 0;
   g_governor.next_tick_ns = 0;
 }
 
@@ -120,6 +121,8 @@ void VisitEnd(ThreadState* state) {
   protocol::ProcessHeader* header = Header();
   sys::AddRelaxed(&header->slow_visits, kHousekeepEvery);
   sys::AddRelaxed(&header->own_cpu_ns, kHousekeepEvery * g.unit_cost_ns);
+  sys::AddRelaxed(&g.heap_visits, state->heap_visits_pending);
+  state->heap_visits_pending = 0;
   sys::AddRelaxed(&header->allocated_bytes, state->activity_pending);
   if (state->record != nullptr) {
     sys::AddOwned(&state->record->allocated_bytes, state->activity_pending);

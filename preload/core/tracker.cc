@@ -186,6 +186,7 @@ bool Visit(uint64_t loss_bytes, Work work) {
     return false;
   }
   VisitBegin(state);
+  ++state->heap_visits_pending;
   work(state);
   VisitEnd(state);
   Leave();

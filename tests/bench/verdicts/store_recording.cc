@@ -1,8 +1,9 @@
 // store_recording: takes the site histories out of a recording of a real program, labelled by what is known of it.
 //
-//   store_recording DIRECTORY NAME [--leak-blocks LOW:HIGH] [--leak-open LOW:HIGH] [--sites N] > tests/data/verdicts/NAME.txt
+//   store_recording DIRECTORY NAME [--leak-blocks LOW:HIGH] [--leak-open LOW:HIGH]
+//                   [--leak-size LOW:HIGH] [--sites N] > tests/data/verdicts/NAME.txt
 //
-// The sites that end with so many live blocks (or open handles) are the seeded leak: the driver of the recording knows
+// The sites that end with so many live blocks (or open handles), or whose live blocks have such a mean size, are the seeded leak: the driver of the recording knows
 // how many it made. All others among the N largest and the N fastest are labelled not a leak.
 #include <algorithm>
 #include <cstdio>
@@ -57,12 +58,14 @@ std::vector<size_t> Chosen(const std::vector<verdict::History>& sites, size_t mo
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) return std::fprintf(stderr, "usage: store_recording DIRECTORY NAME [--leak-blocks LOW:HIGH] [--leak-open LOW:HIGH] [--sites N]\n"), 2;
-  Range blocks, open;
+  if (argc < 3) return std::fprintf(stderr, "usage: store_recording DIRECTORY NAME [--leak-blocks LOW:HIGH] [--leak-open LOW:HIGH] "
+                                  "[--leak-size LOW:HIGH] [--sites N]\n"), 2;
+  Range blocks, open, sizes;
   size_t most = 8;
   for (int i = 3; i + 1 < argc; i += 2) {
     if (!std::strcmp(argv[i], "--leak-blocks")) blocks = ParseRange(argv[i + 1]);
     if (!std::strcmp(argv[i], "--leak-open")) open = ParseRange(argv[i + 1]);
+    if (!std::strcmp(argv[i], "--leak-size")) sizes = ParseRange(argv[i + 1]);
     if (!std::strcmp(argv[i], "--sites")) most = static_cast<size_t>(std::atoi(argv[i + 1]));
   }
   auto recordings = snapshot::FindRecordings(argv[1]);
@@ -80,7 +83,11 @@ int main(int argc, char** argv) {
     corpus::Labelled labelled;
     labelled.history = all.sites[i];
     const Range& seeded = labelled.history.handles ? open : blocks;
-    bool leak = !labelled.history.points.empty() && seeded.Has(labelled.history.points.back().live_count);
+    bool leak = false;
+    if (!labelled.history.points.empty()) {
+      const verdict::HistoryPoint& last = labelled.history.points.back();
+      leak = seeded.Has(last.live_count) || (!labelled.history.handles && sizes.Has(last.live / last.live_count));
+    }
     labelled.label = leak ? corpus::Label::kLeak : corpus::Label::kNotLeak;
     char name[128];
     std::snprintf(name, sizeof name, "%s-%02zu", argv[2], number++);
