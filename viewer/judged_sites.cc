@@ -23,6 +23,20 @@ double Rank(const JudgedSite& site, Sort sort) {
   return site.live.value;
 }
 
+// Freed memory that the allocator holds looks like a leak to whoever watches RSS: said outright when it is most of it.
+std::string SlackNote(const std::vector<verdict::MemoryPart>& parts, double whole) {
+  constexpr double kMatters = 8.0 * 1024 * 1024;
+  double slack = 0, live = 0;
+  for (const verdict::MemoryPart& part : parts) {
+    if (std::string_view(part.name) == "allocator slack") slack = part.bytes;
+    if (std::string_view(part.name) == "live heap") live = part.bytes;
+  }
+  if (slack < kMatters || slack * 2 < whole) return "";
+  return fmt::format("note: fragmentation, not a leak: the allocator holds {} that the program has freed, beside {} that is "
+                     "live; malloc_trim, another allocator or fewer arenas (MALLOC_ARENA_MAX) give it back",
+                     Bytes(slack), Bytes(live));
+}
+
 }  // namespace
 
 Result<std::vector<size_t>> SitesOf(const Judged& judged, Loaded& loaded, const Options& options) {
@@ -57,6 +71,7 @@ std::vector<std::string> ProcessLines(const Judged& judged) {
       parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", part.name, Bytes(part.bytes));
     }
     if (!parts.empty()) lines.push_back(fmt::format("RSS {}: {}", Bytes(whole), parts));
+    if (std::string note = SlackNote(process.verdict.parts, whole); !note.empty()) lines.push_back(note);
   }
   return lines;
 }

@@ -1,10 +1,13 @@
 // store_recording: takes the site histories out of a recording of a real program, labelled by what is known of it.
 //
 //   store_recording DIRECTORY NAME [--leak-blocks LOW:HIGH] [--leak-open LOW:HIGH]
-//                   [--leak-size LOW:HIGH] [--sites N] > tests/data/verdicts/NAME.txt
+//                   [--leak-size LOW:HIGH] [--sites N] [--generated-code yes] > tests/data/verdicts/NAME.txt
 //
 // The sites that end with so many live blocks (or open handles), or whose live blocks have such a mean size, are the seeded leak: the driver of the recording knows
 // how many it made. All others among the N largest and the N fastest are labelled not a leak.
+// With --generated-code a site that nobody allocated at before the second half of the run, or any more in its last quarter, is
+// labelled insufficient: a compiler has moved the call site to other code meanwhile, and half a run of a garbage-collected
+// program may be one cycle.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -43,6 +46,13 @@ void Thin(verdict::History& history) {
   history.points = std::move(kept);
 }
 
+bool MovedOn(const verdict::History& history) {
+  const auto& points = history.points;
+  if (points.size() < 8) return true;
+  const double born = points.back().born_count;
+  return points[points.size() / 2].born_count < 0.05 * born || points[points.size() * 3 / 4].born_count > 0.99 * born;
+}
+
 std::vector<size_t> Chosen(const std::vector<verdict::History>& sites, size_t most) {
   std::vector<size_t> order(sites.size()), chosen;
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -59,13 +69,15 @@ std::vector<size_t> Chosen(const std::vector<verdict::History>& sites, size_t mo
 
 int main(int argc, char** argv) {
   if (argc < 3) return std::fprintf(stderr, "usage: store_recording DIRECTORY NAME [--leak-blocks LOW:HIGH] [--leak-open LOW:HIGH] "
-                                  "[--leak-size LOW:HIGH] [--sites N]\n"), 2;
+                                  "[--leak-size LOW:HIGH] [--sites N] [--generated-code yes]\n"), 2;
   Range blocks, open, sizes;
   size_t most = 8;
+  bool generated = false;
   for (int i = 3; i + 1 < argc; i += 2) {
     if (!std::strcmp(argv[i], "--leak-blocks")) blocks = ParseRange(argv[i + 1]);
     if (!std::strcmp(argv[i], "--leak-open")) open = ParseRange(argv[i + 1]);
     if (!std::strcmp(argv[i], "--leak-size")) sizes = ParseRange(argv[i + 1]);
+    if (!std::strcmp(argv[i], "--generated-code")) generated = true;
     if (!std::strcmp(argv[i], "--sites")) most = static_cast<size_t>(std::atoi(argv[i + 1]));
   }
   auto recordings = snapshot::FindRecordings(argv[1]);
@@ -89,6 +101,7 @@ int main(int argc, char** argv) {
       leak = seeded.Has(last.live_count) || (!labelled.history.handles && sizes.Has(last.live / last.live_count));
     }
     labelled.label = leak ? corpus::Label::kLeak : corpus::Label::kNotLeak;
+    if (generated && MovedOn(labelled.history)) labelled.label = corpus::Label::kInsufficient;
     char name[128];
     std::snprintf(name, sizeof name, "%s-%02zu", argv[2], number++);
     labelled.name = name;
