@@ -33,9 +33,11 @@ struct CategoryGrowth {
   size_t sites = 0;
 };
 
-// Fastest first; empty when there is nothing to tell apart (no pattern was given and no scope was set).
-std::vector<CategoryGrowth> GrowthByCategory(const Judged& judged, const std::vector<size_t>& sites, const Patterns& patterns,
-                                             Loaded& loaded);
+// By the patterns of the options; by thread name with --by thread, a site's growth shared as its live bytes are; else by
+// scope. Fastest first; empty when there is nothing to tell apart (no pattern given, no scope set). Error: a pattern, or a
+// --by that makes no categories.
+Result<std::vector<CategoryGrowth>> GrowthByCategory(const Judged& judged, const std::vector<size_t>& sites, Loaded& loaded,
+                                                     const Options& options);
 
 // "by category: gun_sync +6.67 MiB/s (96 % of the growth), (none) +0.2 MiB/s (4 %)"; empty for none.
 std::string CategoryText(const std::vector<CategoryGrowth>& categories);

@@ -130,14 +130,13 @@ Result<int> Run(Context& context) {
   Judged judged = JudgeRecordings(*loaded, kTrendSnapshots, context.err);
   Result<std::vector<size_t>> sites = SitesOf(judged, *loaded, context.options);
   if (!sites) return std::move(sites.error());
-  Result<Patterns> patterns = Patterns::Make(context.options.patterns);
-  if (!patterns) return std::move(patterns.error());
   std::vector<Finding> findings = MakeFindings(judged, *sites, *loaded);
-  const std::vector<CategoryGrowth> categories = GrowthByCategory(judged, *sites, *patterns, *loaded);
+  Result<std::vector<CategoryGrowth>> categories = GrowthByCategory(judged, *sites, *loaded, context.options);
+  if (!categories) return std::move(categories.error());
   const std::string& format = context.options.format;
-  if (format == "text" || format == "markdown") WriteForPeople(findings, judged, *sites, categories, *loaded, context);
+  if (format == "text" || format == "markdown") WriteForPeople(findings, judged, *sites, *categories, *loaded, context);
   if (format == "json" || format == "csv") findings.resize(RowsShown(context.options, findings.size()));
-  if (format == "json") context.out << VerdictJson(*loaded, judged, *sites, categories, &findings);
+  if (format == "json") context.out << VerdictJson(*loaded, judged, *sites, *categories, &findings);
   if (format == "csv") WriteCsv(findings, judged, *loaded, context.out);
   SayWarnings(*loaded->resolver, context);
   return Fails(judged, *sites, context.options.fail_on) ? kFailed : 0;
@@ -147,6 +146,6 @@ Result<int> Run(Context& context) {
 
 const Command kFindingsCommand = {"findings", "the verdict, for people: how bad, where, impact, evidence, what to look at",
                                   "[PATH…]", 100, "text,json,markdown,csv",
-                                  kSelect | kPick | kLimitOnly | kPattern | kFilter | kSymbols | kStacks | kFailOn, Run};
+                                  kSelect | kPick | kLimitOnly | kGroup | kPattern | kFilter | kSymbols | kStacks | kFailOn, Run};
 
 }  // namespace leakhunt::viewer

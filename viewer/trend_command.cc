@@ -113,18 +113,17 @@ Result<int> Run(Context& context) {
   Judged judged = JudgeRecordings(*loaded, kTrendSnapshots, context.err);
   Result<std::vector<size_t>> sites = SitesOf(judged, *loaded, context.options);
   if (!sites) return std::move(sites.error());
-  Result<Patterns> patterns = Patterns::Make(context.options.patterns);
-  if (!patterns) return std::move(patterns.error());
-  const std::vector<CategoryGrowth> categories = GrowthByCategory(judged, *sites, *patterns, *loaded);
+  Result<std::vector<CategoryGrowth>> categories = GrowthByCategory(judged, *sites, *loaded, context.options);
+  if (!categories) return std::move(categories.error());
   const std::string& format = context.options.format;
   bool for_people = format == "text" || format == "markdown";
   if (for_people) {
     std::erase_if(*sites, [&](size_t i) { return judged.sites[i].live.value <= 0 && Concern(judged.sites[i].verdict.verdict) > 2; });
   }
   size_t shown = RowsShown(context.options, sites->size());
-  if (for_people) WriteForPeople(judged, *sites, categories, shown, *loaded, context);
+  if (for_people) WriteForPeople(judged, *sites, *categories, shown, *loaded, context);
   sites->resize(shown);
-  if (format == "json") context.out << VerdictJson(*loaded, judged, *sites, categories, nullptr);
+  if (format == "json") context.out << VerdictJson(*loaded, judged, *sites, *categories, nullptr);
   if (format == "csv") WriteCsv(judged, *sites, *loaded, context.out);
   SayWarnings(*loaded->resolver, context);
   return 0;
@@ -133,6 +132,6 @@ Result<int> Run(Context& context) {
 }  // namespace
 
 const Command kTrendCommand = {"trend", "each site over time: rate, verdict, onset, time to the limit", "[PATH…]", 100,
-                               "text,json,markdown,csv", kSelect | kPick | kRank | kPattern | kFilter | kSymbols | kStacks, Run};
+                               "text,json,markdown,csv", kSelect | kPick | kRank | kGroup | kPattern | kFilter | kSymbols | kStacks, Run};
 
 }  // namespace leakhunt::viewer

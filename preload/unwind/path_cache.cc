@@ -52,6 +52,7 @@ void PathCache::Frames(uint32_t node, uint32_t depth, uint64_t* pcs) const {
 void PathCache::Clear(uint32_t epoch) {
   epoch_ = epoch;
   used_ = 1;
+  last_start_ = 0;
   refused_ = 0;
   if (index_ != nullptr) sys::Zero(index_, 2 * capacity_ * sizeof(uint32_t));
 }

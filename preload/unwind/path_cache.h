@@ -45,6 +45,12 @@ class PathCache {
   // The node of caller `word` outside `inner` (0: of the innermost frame); made when it is new. 0 = no room.
   uint32_t Enter(uint32_t inner, uint64_t word);
 
+  // Enter(0, word), which every walk begins with: nearly always the one before began there, too.
+  uint32_t EnterInnermost(uint64_t word) {
+    if (capacity_ != 0 && nodes_[last_start_].word == word) return last_start_;
+    return last_start_ = Enter(0, word);
+  }
+
   // Writes the `depth` frames of `node`, innermost first.
   void Frames(uint32_t node, uint32_t depth, uint64_t* pcs) const;
 
@@ -59,6 +65,7 @@ class PathCache {
   uint32_t* index_ = nullptr;  // open addressing, twice the capacity
   uint32_t capacity_ = 0, used_ = 0;
   uint32_t epoch_ = 0;
+  uint32_t last_start_ = 0;
   uint64_t refused_ = 0;  // entries wanted since the cache is full
 };
 

@@ -121,7 +121,7 @@ class PathWalk {
 
   WalkResult Run(const Cursor& begin, uint32_t** known) {
     Cursor cursor = begin;
-    Runner runner{nullptr, cache_.Enter(0, cursor.Word()), 1, cursor.sp, cursor.rbp, 0};
+    Runner runner{nullptr, cache_.EnterInnermost(cursor.Word()), 1, cursor.sp, cursor.rbp, 0};
     if (runner.node == 0) return Walk(start_, limits_, pcs_, max_frames_);
     for (;;) {
       runner.nodes = &cache_.At(0);

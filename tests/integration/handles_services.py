@@ -39,7 +39,7 @@ def descriptors(pid):
             link = os.readlink(f"/proc/{pid}/fd/{fd}")
         except FileNotFoundError:
             continue
-        if link.startswith(OWN) or (1012 < int(fd) < 1024 and link.startswith("socket:")):
+        if link.startswith(OWN) or (1007 < int(fd) < 1024 and link.startswith("socket:")):
             own += 1
         else:
             links.append(link)

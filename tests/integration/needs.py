@@ -108,7 +108,7 @@ def main():
 
     grown = r.json("diff", "first", "last", leaky)["sites"][0]
     check("N8 what grew between two snapshots", "make_session" in function_of(grown) and grown["change"] in ("new", "grown"), grown)
-    check("N8 in markdown, for a ticket", "| make_session needy_service.c" in r.text("diff", "first", "last", leaky, "--format", "markdown"))
+    check("N8 in markdown, for a ticket", "make\\_session needy\\_service.c:" in r.text("diff", "first", "last", leaky, "--format", "markdown"))
 
     trend = r.json("trend", leaky)
     leak = site_with(trend, "make_session")
@@ -123,6 +123,9 @@ def main():
     check("N11 which operation leaks, by its scope", categories.get("sync", 0) > 0.9, categories)
     by_pattern = r.json("findings", leaky, "--pattern", "sessions=make_session", "--pattern", "pages=serve_page")
     check("N11 by a pattern on frames", by_pattern["categories"][0]["name"] == "sessions", by_pattern["categories"])
+
+    by_thread = r.json("findings", leaky, "--by", "thread")
+    check("N11 by thread name", by_thread["categories"][0]["name"] == "needy_service", by_thread["categories"])
 
     worst = next(f for f in findings["findings"] if f["function"] == "make_session")
     check("N13 severity, place, impact, evidence, advice", worst["severity"] in ("high", "critical") and
