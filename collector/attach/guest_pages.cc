@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "collector/ledger/page_file.h"
 #include "collector/watch/process_end.h"
 
 namespace leakhunt::attach {
@@ -26,12 +27,20 @@ UniqueFd Duplicate(int pidfd, pid_t pid, int fd) {
   return copy;
 }
 
+uint32_t FlagsOf(const UniqueFd& memfd) {
+  auto pages = ledger::PageFile::Open(UniqueFd(fcntl(memfd.Get(), F_DUPFD_CLOEXEC, 0)));
+  if (!pages) return 0;
+  auto header = pages->ReadHeader();
+  return header ? header->flags : 0;
+}
+
 }  // namespace
 
-Result<ingest::Arrival> TakePages(pid_t pid) {
+Result<std::optional<GuestPages>> TakePages(pid_t pid) {
   auto process = watch::ProcDirectory::Open(pid);
   if (!process) return Error{"there is no " + Named(pid)};
-  ingest::Arrival arrival;
+  GuestPages pages;
+  ingest::Arrival& arrival = pages.arrival;
   arrival.pid = pid;
   arrival.pidfd = watch::OpenPidfd(pid);
   struct stat status {};
@@ -47,11 +56,10 @@ Result<ingest::Arrival> TakePages(pid_t pid) {
     arrival.memfd = Duplicate(arrival.pidfd.Get(), pid, fd);
     if (!arrival.memfd.Valid())
       return ErrnoError("cannot take the pages of " + Named(pid) + " (run as its user or as root)", errno);
-    return arrival;
+    pages.flags = FlagsOf(arrival.memfd);
+    return std::optional<GuestPages>(std::move(pages));
   }
-  return Error{Named(pid) +
-               " was not started with libleakhunt.so, and attaching to such a process is not supported yet: restart it "
-               "under leakhunt-collect -- COMMAND"};
+  return std::optional<GuestPages>();
 }
 
 }  // namespace leakhunt::attach

@@ -13,6 +13,7 @@ enum ProcessFlag : uint32_t {
   kSwitchedOff = 1u << 3,  // the guest stopped recording for good
   kSeccomp = 1u << 4,      // a seccomp filter was installed: the pages could not grow after that
   kNoModules = 1u << 5,    // the module list could not be read
+  kDetached = 1u << 6,     // the injected library was taken off again
 };
 
 }  // namespace leakhunt::snapshot

@@ -92,21 +92,31 @@ Environment PlainEnvironment() {
   return environment;
 }
 
+std::vector<std::string> RecordingVariables(const Options& options) {
+  std::vector<std::string> variables;
+  auto add = [&](const char* name, const std::string& value) { variables.push_back(std::string(name) + "=" + value); };
+  if (options.sample_bytes) add("LEAKHUNT_SAMPLE_BYTES", std::to_string(*options.sample_bytes));
+  if (options.budget_ppm) add("LEAKHUNT_BUDGET", Percent(*options.budget_ppm));
+  if (options.track) add("LEAKHUNT_TRACK", TrackList(*options.track));
+  if (options.follow_children) add("LEAKHUNT_CHILDREN", *options.follow_children ? "follow" : "ignore");
+  if (options.interval_ms) add("LEAKHUNT_INTERVAL", std::to_string(*options.interval_ms) + "ms");
+  return variables;
+}
+
 Environment RecordedEnvironment(const Options& options, const std::filesystem::path& library,
                                 const std::filesystem::path& socket) {
   Environment environment = PlainEnvironment();
   AddPreload(&environment, library.native());
   Set(&environment, "LEAKHUNT_SOCKET", std::filesystem::absolute(socket).native());
   Set(&environment, "LEAKHUNT_COLLECTOR", "connect");
-  if (options.sample_bytes) Set(&environment, "LEAKHUNT_SAMPLE_BYTES", std::to_string(*options.sample_bytes));
-  if (options.budget_ppm) Set(&environment, "LEAKHUNT_BUDGET", Percent(*options.budget_ppm));
+  for (const std::string& variable : RecordingVariables(options)) {
+    size_t equals = variable.find('=');
+    Set(&environment, variable.substr(0, equals), variable.substr(equals + 1));
+  }
   // A guest that finds no sampling in its environment waits for the welcome, at each start of a process.
   bool known = FindVariable(&environment, "LEAKHUNT_SAMPLE_BYTES") != nullptr ||
                FindVariable(&environment, "LEAKHUNT_BUDGET") != nullptr;
   if (!known) Set(&environment, "LEAKHUNT_BUDGET", Percent(kDefaultBudgetPpm));
-  if (options.track) Set(&environment, "LEAKHUNT_TRACK", TrackList(*options.track));
-  if (options.follow_children) Set(&environment, "LEAKHUNT_CHILDREN", *options.follow_children ? "follow" : "ignore");
-  if (options.interval_ms) Set(&environment, "LEAKHUNT_INTERVAL", std::to_string(*options.interval_ms) + "ms");
   return environment;
 }
 

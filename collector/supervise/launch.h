@@ -21,6 +21,9 @@ namespace leakhunt::supervise {
 // there is none.
 std::filesystem::path FindLibrary();
 
+// What the options say of recording, as the library reads it from an environment: "LEAKHUNT_NAME=VALUE".
+std::vector<std::string> RecordingVariables(const Options& options);
+
 // The environment of a recorded command. `library` empty: only what children of a static program would need is left out
 // too.
 std::vector<std::string> RecordedEnvironment(const Options& options, const std::filesystem::path& library,

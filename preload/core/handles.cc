@@ -270,10 +270,10 @@ void OwnDescriptorMoved(int from, int to) {
   if (g_process.pages != nullptr && g_process.pages->Descriptor() == from) g_process.pages->SetDescriptor(to);
 }
 
-void InitializeHandles() {
+void InitializeHandles(bool list_inherited) {
   if ((g_process.options.track & protocol::kTrackHandles) == 0) return;
   InitializeHandleSlots();
-  ListInheritedDescriptors();
+  if (list_inherited) ListInheritedDescriptors();
 }
 
 void HandlesAfterFork() {

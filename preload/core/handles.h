@@ -50,8 +50,9 @@ bool InSharedMemoryChild();
 // leakhunt's own descriptor has another number now (-1: lost).
 void OwnDescriptorMoved(int from, int to);
 
-// Called at start: lists what is open already (inherited).
-void InitializeHandles();
+// Called at start. `list_inherited`: what is open already is listed as inherited; not so where the program was running
+// before, and it is anyone's.
+void InitializeHandles(bool list_inherited);
 // In a forked child: all handles so far are inherited.
 void HandlesAfterFork();
 // At exit: lists what is open, within a bounded time.

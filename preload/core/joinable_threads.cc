@@ -150,6 +150,13 @@ void ThreadGone(uint64_t thread, uint64_t record) {
   });
 }
 
+void ForgetThreads() {
+  Visit([](ThreadState* state) {
+    for (uint32_t i = 0; i < g_threads.count; ++i) Retire(state, g_threads.items[i]);
+    g_threads.count = 0;
+  });
+}
+
 void ThreadsAfterFork() {
   g_threads.lock = sys::SpinLock();
   g_threads.count = 0;  // the child has one thread

@@ -23,4 +23,7 @@ void ThreadGone(uint64_t thread, uint64_t record);
 
 void ThreadsAfterFork();
 
+// All records end: what became of their threads is not known.
+void ForgetThreads();
+
 }  // namespace leakhunt::core

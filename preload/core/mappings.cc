@@ -198,6 +198,8 @@ uint64_t MappingBytesAt(uint64_t start) {
   return bytes;
 }
 
+void ForgetMappings() { MappingTaken(0, ~uint64_t{0} - kPage); }
+
 void MappingsAfterFork() {
   g_ranges.lock = sys::SpinLock();
   // Stack references are the parent's. Inherited mappings stay as ranges (a munmap must find them) without a record.

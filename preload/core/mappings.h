@@ -30,4 +30,7 @@ void SetAllocatorRange(uint64_t start, uint64_t end);
 
 void MappingsAfterFork();
 
+// All records end: what became of their ranges is not known.
+void ForgetMappings();
+
 }  // namespace leakhunt::core

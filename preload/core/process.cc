@@ -9,6 +9,7 @@
 #include "preload/core/governor.h"
 #include "preload/core/handles.h"
 #include "preload/core/inherited.h"
+#include "preload/core/joinable_threads.h"
 #include "preload/core/mappings.h"
 #include "preload/core/process_identity.h"
 #include "preload/core/scopes.h"
@@ -72,7 +73,7 @@ void FillHeader(uint32_t flags) {
   protocol::ProcessHeader* header = Header();
   const Options& options = g_process.options;
   header->version = protocol::kLayoutVersion;
-  header->flags |= flags;
+  header->flags |= flags | g_process.added_flags;
   header->started_ns = g_process.started_ns;
   header->started_realtime_ns = sys::RealtimeNs();
   header->track = options.track;
@@ -168,30 +169,83 @@ uint32_t NowTick() {
   return static_cast<uint32_t>((sys::MonotonicCoarseNs() - g_process.started_ns + protocol::kTickNs) / protocol::kTickNs);
 }
 
-void StartProcess() {
-  if (!sys::CompareExchange(&g_process.mode, Mode::kUnstarted, Mode::kStarting)) return;
-  ThreadLocal& local = t_local;
-  ++local.busy;
+namespace {
+
+// The one thread that may: everything between kUnstarted and recording.
+bool Start(const char* const* environment, uint32_t flags) {
   sys::InitializeClock(getauxval(AT_SYSINFO_EHDR));
-  g_environment = ProcessEnvironment();
-  ReadEnvironment(g_environment, &g_process.options);
-  transport::SetRuntimeDirectory(g_environment);
+  g_environment = environment;
+  ReadEnvironment(environment, &g_process.options);
+  transport::SetRuntimeDirectory(environment);
   if (g_process.options.collector == CollectorMode::kOff) {
     sys::StoreRelease(&g_process.mode, Mode::kOff);
-  } else {
-    g_process.interval_bytes = FirstInterval(g_process.options);
-    unwind::SetModuleCallbacks(PublishModule, RetireModule);
-    unwind::Initialize();
-    InitializeTracker();
-    if (!MakeAlivePage() || !g_process.live.Create(g_process.generation) || !BeginProcess(0)) {
-      Fail("the kernel refuses memory for recording; the program runs without leakhunt");
-    } else {
-      InitializeHandles();
-      *g_process.alive = kAlive;
-      sys::StoreRelease(&g_process.mode, Mode::kRecording);  // partner: Enter
-    }
+    return false;
   }
-  --local.busy;
+  g_process.interval_bytes = FirstInterval(g_process.options);
+  unwind::SetModuleCallbacks(PublishModule, RetireModule);
+  unwind::Initialize();
+  InitializeTracker();
+  if (!MakeAlivePage() || !g_process.live.Create(g_process.generation) || !BeginProcess(flags)) {
+    Fail("the kernel refuses memory for recording; the program runs without leakhunt");
+    return false;
+  }
+  InitializeHandles((flags & protocol::kFlagInjected) == 0);
+  *g_process.alive = kAlive;
+  sys::StoreRelease(&g_process.mode, Mode::kRecording);  // partner: Enter
+  return true;
+}
+
+// What was recorded before a detach, and may have ended since out of sight.
+void ForgetRecords() {
+  g_process.live.ForEach([](uint64_t address, const Payload&) { BlockFreedSlow(address); });
+  ForgetMappings();
+  ForgetThreads();
+  HandlesClosing(0, ~0u);
+}
+
+bool Resume(const char* const* settings) {
+  g_process.options = Options();
+  ReadEnvironment(settings, &g_process.options);
+  Header()->track = g_process.options.track;
+  Header()->budget_ppm = g_process.options.sample_bytes != 0 ? 0 : g_process.options.budget_ppm;
+  Header()->fixed_interval_bytes = static_cast<uint32_t>(g_process.options.sample_bytes);
+  Header()->snapshot_interval_ms = g_process.options.interval_ms;
+  sys::StoreRelease(&g_process.mode, Mode::kRecording);  // partner: Enter
+  ForgetRecords();
+  SetInterval(FirstInterval(g_process.options));
+  __atomic_fetch_and(&Header()->flags, ~uint32_t{protocol::kFlagDetached}, __ATOMIC_RELEASE);
+  return true;
+}
+
+}  // namespace
+
+void StartProcess() {
+  if (!sys::CompareExchange(&g_process.mode, Mode::kUnstarted, Mode::kStarting)) return;
+  ++t_local.busy;
+  Start(ProcessEnvironment(), 0);
+  --t_local.busy;
+}
+
+bool AttachProcess(const char* const* settings) {
+  if (sys::CompareExchange(&g_process.mode, Mode::kUnstarted, Mode::kStarting)) {
+    ++t_local.busy;
+    bool started = Start(settings, protocol::kFlagInjected);
+    --t_local.busy;
+    return started;
+  }
+  if (sys::CompareExchange(&g_process.mode, Mode::kDetached, Mode::kStarting)) return ProcessIsAlive() && Resume(settings);
+  return sys::LoadAcquire(&g_process.mode) == Mode::kRecording;
+}
+
+void DetachProcess() {
+  if (!sys::CompareExchange(&g_process.mode, Mode::kRecording, Mode::kDetached) || !ProcessIsAlive()) return;
+  __atomic_fetch_or(&Header()->flags, uint32_t{protocol::kFlagDetached}, __ATOMIC_RELEASE);
+}
+
+void AddProcessFlags(uint32_t flags) {
+  g_process.added_flags |= flags;
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return;
+  __atomic_fetch_or(&Header()->flags, flags, __ATOMIC_RELAXED);
 }
 
 void ConnectProcess() {

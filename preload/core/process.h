@@ -16,6 +16,7 @@ enum class Mode : uint32_t {
   kStarting = 1,   // one thread is in StartProcess; others pass through
   kOff = 2,        // for good: asked for, or an impossible state
   kRecording = 3,
+  kDetached = 4,   // was recording; may again
 };
 
 inline constexpr uint32_t kOrigins = 64;
@@ -25,6 +26,7 @@ struct Process {
   uint32_t generation = 1;  // raised in each forked child; never 0
   uint32_t pid = 0;
   uint64_t started_ns = 0;  // CLOCK_MONOTONIC; tick 0
+  uint32_t added_flags = 0;  // AddProcessFlags
   Options options;
   transport::Pages* pages = nullptr;
   transport::Pages* parent_pages = nullptr;  // in a forked child: what the inherited stacks refer to
@@ -70,6 +72,16 @@ void StartProcess();
 
 // A forked child that lives: publishes what it inherited and connects. Does nothing elsewhere. Caller is busy.
 void ConnectChild();
+
+// For a library that came into a running program: starts recording with `settings` (as an environment; no collector is
+// sought, it takes the pages itself), or resumes after DetachProcess. False when the kernel refuses memory, or when it
+// was switched off. Before calls are led to the hooks.
+bool AttachProcess(const char* const* settings);
+// After calls are not led to the hooks any more. The pages stay as they are, for the collector's last look.
+void DetachProcess();
+
+// Adds protocol::ProcessFlags to the header, now or when there is one.
+void AddProcessFlags(uint32_t flags);
 
 // Connects to a collector or starts one, as the options say. Called by the constructor.
 void ConnectProcess();

@@ -8,6 +8,7 @@
 #include "preload/core/mappings.h"
 #include "preload/core/tracker.h"
 #include "preload/hooks/hook.h"
+#include "preload/hooks/standing.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
@@ -87,7 +88,7 @@ void* MemalignByAligned(size_t alignment, size_t size) { return g_allocator.alig
 
 template <typename Function>
 void Look(const char* name, Function** place, Function* otherwise) {
-  auto* found = reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+  auto* found = reinterpret_cast<Function*>(FindAllocatorFunction(name));
   sys::StoreRelaxed(place, found != nullptr ? found : otherwise);
 }
 
@@ -142,15 +143,6 @@ void FindAllocator() {
   NoteAllocatorRange(reinterpret_cast<void*>(found.malloc));
   --core::t_local.busy;
   errno = saved;
-}
-
-void* FindNext(const char* name) {
-  int saved = errno;  // dlsym may set it, also when it succeeds
-  ++core::t_local.busy;
-  void* found = dlsym(RTLD_NEXT, name);
-  --core::t_local.busy;
-  errno = saved;
-  return found;
 }
 
 }  // namespace leakhunt::hooks

@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "preload/core/handles.h"
+#include "preload/hooks/attachment.h"
 #include "preload/hooks/hook.h"
 #include "preload/unwind/unwinder.h"
 
@@ -33,6 +34,7 @@ struct Caller : unwind::Registers {
 
 inline int Opened(const Caller& caller, int fd, HandleType type, const char* label = nullptr, uint8_t flags = 0) {
   if (fd >= 0) core::HandleOpened(fd, {type, flags, label}, &caller);
+  ServeImports();
   return fd;
 }
 

@@ -7,8 +7,9 @@
 
 namespace leakhunt::hooks {
 
-// The next definition of `name` after this library (RTLD_NEXT: other allocators and sanitizers keep working), null
-// when there is none. Not for the common path; the thread is marked busy so that what dlsym allocates is not recorded.
+// The function behind our hook `name`, null when there is none: the next definition after this library (RTLD_NEXT:
+// other allocators and sanitizers keep working), or, where this library stands outside of the global scope, the first.
+// Not for the common path; the thread is marked busy so that what dlsym allocates is not recorded.
 void* FindNext(const char* name);
 
 // A lazily found real function, for hooks that are not on a hot path. `Get` is null when no library defines it.

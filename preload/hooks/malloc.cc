@@ -5,6 +5,7 @@
 
 #include "preload/core/tracker.h"
 #include "preload/hooks/allocator.h"
+#include "preload/hooks/attachment.h"
 #include "preload/hooks/hook.h"
 #include "preload/sys/memory.h"
 #include "preload/unwind/unwinder.h"
@@ -28,6 +29,7 @@ template <typename Call>
   unwind::CaptureCaller(&caller);
   void* block = call();
   if (block != nullptr) core::BlockBornSlow(Address(block), size, &caller);
+  ServeImports();
 #else  // no tail calls
   void* block = call();
   if (block != nullptr) core::BlockBornSlow(Address(block), size, nullptr);

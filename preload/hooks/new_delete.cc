@@ -19,7 +19,7 @@ constinit Owner g_owner = Owner::kUnknown;
   ++core::t_local.busy;
   Dl_info ours{}, theirs{};
   FindAllocator();
-  void* real_new = dlsym(RTLD_NEXT, "_Znwm");
+  void* real_new = FindNext("_Znwm");
   bool same = real_new != nullptr && dladdr(real_new, &theirs) != 0 &&
               dladdr(reinterpret_cast<void*>(g_allocator.malloc), &ours) != 0 && ours.dli_fbase == theirs.dli_fbase;
   --core::t_local.busy;

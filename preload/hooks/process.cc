@@ -8,7 +8,10 @@
 
 #include "preload/core/process.h"
 #include "preload/hooks/allocator.h"
+#include "preload/hooks/attachment.h"
 #include "preload/hooks/hook.h"
+#include "preload/hooks/standing.h"
+#include "preload/imports/redirection.h"
 #include "preload/unwind/unwinder.h"
 
 extern "C" int on_exit(void (*function)(int, void*), void* argument) __attribute__((weak));
@@ -25,7 +28,12 @@ __attribute__((constructor)) void Begin() {
   int saved = errno;
   hooks::FindAllocator();
   real_prctl.Get();  // looked up now: after a filter, dlsym's own needs might not be met
+  if (hooks::FindStanding() == hooks::Standing::kInjected) {  // leakhunt_v1_attach begins
+    errno = saved;
+    return;
+  }
   core::ConnectProcess();
+  hooks::ServeOwnMalloc();
   // Registered early, so it runs late: after the program's own handlers.
   if (&on_exit != nullptr) on_exit(ExitsWith, nullptr);
   errno = saved;
@@ -89,7 +97,9 @@ LEAKHUNT_HOOK int fexecve(int fd, char* const* arguments, char* const* environme
 
 // dlclose may be wrapped (dlopen may not: its caller's address chooses the search path).
 LEAKHUNT_HOOK int dlclose(void* library) noexcept {
+  imports::UnloadBegins();
   int result = real_dlclose.Get()(library);
+  imports::UnloadEnds();
   if (result == 0) core::ObjectsUnloaded();
   return result;
 }

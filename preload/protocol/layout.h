@@ -81,6 +81,7 @@ enum ProcessFlags : uint32_t {
   kFlagSwitchedOff = 1u << 3,      // the guest met an impossible state and stopped recording for good
   kFlagSeccomp = 1u << 4,          // a seccomp filter was installed: no growth, no flush since then
   kFlagNoModules = 1u << 5,        // module list could not be read
+  kFlagDetached = 1u << 6,         // an injected library that has been taken off: nothing is recorded until it is back
 };
 
 enum class ImageEnd : uint32_t { kRunning = 0, kExit = 1, kExec = 2 };

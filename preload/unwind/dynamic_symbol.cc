@@ -12,10 +12,9 @@ struct DynamicTables {
   const uint32_t* gnu_hash = nullptr;
 };
 
-// glibc relocates these pointers in place, musl and the vDSO do not.
 template <typename T>
 const T* Relocated(uint64_t bias, uint64_t pointer) {
-  return reinterpret_cast<const T*>(pointer < bias ? pointer + bias : pointer);
+  return reinterpret_cast<const T*>(DynamicAddress(bias, pointer));
 }
 
 DynamicTables Tables(uint64_t bias, const ElfW(Dyn) * dynamic) {
@@ -26,6 +25,10 @@ DynamicTables Tables(uint64_t bias, const ElfW(Dyn) * dynamic) {
     if (dynamic->d_tag == DT_GNU_HASH) tables.gnu_hash = Relocated<uint32_t>(bias, dynamic->d_un.d_ptr);
   }
   return tables;
+}
+
+bool IsDefinedFunction(const ElfW(Sym) & symbol) {
+  return symbol.st_shndx != SHN_UNDEF && (symbol.st_info & 15) == STT_FUNC;
 }
 
 uint32_t GnuHash(const char* name) {
@@ -49,11 +52,27 @@ uint64_t FindDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic, const cha
   for (;; ++index) {
     uint32_t seen = chains[index - first];
     const ElfW(Sym) & symbol = tables.symbols[index];
-    if ((seen | 1) == (hash | 1) && symbol.st_shndx != SHN_UNDEF && (symbol.st_info & 15) == STT_FUNC &&
-        sys::Equal(tables.strings + symbol.st_name, name)) {
+    if ((seen | 1) == (hash | 1) && IsDefinedFunction(symbol) && sys::Equal(tables.strings + symbol.st_name, name)) {
       return bias + symbol.st_value;
     }
     if (seen & 1) return 0;
+  }
+}
+
+void ForEachDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic,
+                            void (*visit)(void* context, const char* name, uint64_t address), void* context) {
+  DynamicTables tables = Tables(bias, dynamic);
+  if (tables.symbols == nullptr || tables.strings == nullptr || tables.gnu_hash == nullptr) return;
+  uint32_t bucket_count = tables.gnu_hash[0], first = tables.gnu_hash[1], bloom_words = tables.gnu_hash[2];
+  const uint32_t* buckets = tables.gnu_hash + 4 + bloom_words * (sizeof(ElfW(Addr)) / 4);
+  const uint32_t* chains = buckets + bucket_count;
+  for (uint32_t bucket = 0; bucket < bucket_count; ++bucket) {
+    uint32_t index = buckets[bucket];
+    if (index < first) continue;
+    do {
+      const ElfW(Sym) & symbol = tables.symbols[index];
+      if (IsDefinedFunction(symbol)) visit(context, tables.strings + symbol.st_name, bias + symbol.st_value);
+    } while ((chains[index++ - first] & 1) == 0);
   }
 }
 

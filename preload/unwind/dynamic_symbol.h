@@ -13,4 +13,11 @@ namespace leakhunt::unwind {
 // Address of the defined function `name`, 0 when the object has none. `dynamic` is its mapped PT_DYNAMIC.
 uint64_t FindDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic, const char* name);
 
+// Calls visit(context, name, address) for every function the object defines for others.
+void ForEachDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic,
+                            void (*visit)(void* context, const char* name, uint64_t address), void* context);
+
+// A pointer of the dynamic section as an address: glibc relocates these in place, musl and the vDSO do not.
+inline uint64_t DynamicAddress(uint64_t bias, uint64_t pointer) { return pointer < bias ? pointer + bias : pointer; }
+
 }  // namespace leakhunt::unwind

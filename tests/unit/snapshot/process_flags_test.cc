@@ -15,6 +15,7 @@ TEST(ProcessFlags, AreTheWiresOwn) {
   EXPECT_EQ(uint32_t{snapshot::kSwitchedOff}, uint32_t{protocol::kFlagSwitchedOff});
   EXPECT_EQ(uint32_t{snapshot::kSeccomp}, uint32_t{protocol::kFlagSeccomp});
   EXPECT_EQ(uint32_t{snapshot::kNoModules}, uint32_t{protocol::kFlagNoModules});
+  EXPECT_EQ(uint32_t{snapshot::kDetached}, uint32_t{protocol::kFlagDetached});
 }
 
 TEST(HandleTypes, AreTheWiresOwn) {

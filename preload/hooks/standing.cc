@@ -1,0 +1,119 @@
+#include "preload/hooks/standing.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <sys/auxv.h>
+
+#include "preload/core/thread_state.h"
+#include "preload/hooks/hook.h"
+#include "preload/imports/redirection.h"
+#include "preload/sys/atomic.h"
+#include "preload/unwind/dynamic_symbol.h"
+
+namespace leakhunt::hooks {
+namespace {
+
+enum class Known : uint32_t { kNo = 0, kPreloaded = 1, kInjected = 2 };
+constinit Known g_known = Known::kNo;
+
+bool IsOurs(const void* found) { return imports::InOwnImage(reinterpret_cast<uint64_t>(found)); }
+
+// The main program's dynamic section, for the loader's list of objects (DT_DEBUG; SVR4's r_debug).
+struct MainProgram {
+  uint64_t start = ~uint64_t{0}, end = 0, bias = 0;
+  const ElfW(Dyn) * dynamic = nullptr;
+};
+
+MainProgram FindMainProgram() {
+  MainProgram main;
+  const auto* headers = reinterpret_cast<const ElfW(Phdr)*>(getauxval(AT_PHDR));
+  uint64_t count = getauxval(AT_PHNUM);
+  for (uint64_t i = 0; headers != nullptr && i < count; ++i) {
+    if (headers[i].p_type == PT_PHDR) main.bias = reinterpret_cast<uint64_t>(headers) - headers[i].p_vaddr;
+  }
+  for (uint64_t i = 0; headers != nullptr && i < count; ++i) {
+    uint64_t start = main.bias + headers[i].p_vaddr, end = start + headers[i].p_memsz;
+    if (headers[i].p_type == PT_DYNAMIC) main.dynamic = reinterpret_cast<const ElfW(Dyn)*>(start);
+    if (headers[i].p_type != PT_LOAD) continue;
+    if (start < main.start) main.start = start;
+    if (end > main.end) main.end = end;
+  }
+  return main;
+}
+
+// The first object's definition in load order, but the main program's and ours.
+void* FindInLibraries(const MainProgram& main, const char* name) {
+  const r_debug* debug = nullptr;
+  for (const ElfW(Dyn)* entry = main.dynamic; entry != nullptr && entry->d_tag != DT_NULL; ++entry) {
+    if (entry->d_tag == DT_DEBUG) debug = reinterpret_cast<const r_debug*>(entry->d_un.d_ptr);
+  }
+  if (debug == nullptr) return nullptr;
+  for (const link_map* object = debug->r_map; object != nullptr; object = object->l_next) {
+    if (object->l_ld == nullptr || object->l_ld == main.dynamic) continue;
+    uint64_t found = unwind::FindDynamicFunction(object->l_addr, object->l_ld, name);
+    if (found != 0 && !imports::InOwnImage(found)) return reinterpret_cast<void*>(found);
+  }
+  return nullptr;
+}
+
+// What the program's own calls of `name` reach when this library is not in their way. An address inside the main
+// program that it does not define is its linkage stub (psABI: "Function Addresses"), which leads to an import.
+void* FindFirst(const char* name) {
+  void* found = dlsym(RTLD_DEFAULT, name);
+  if (IsOurs(found)) return nullptr;
+  MainProgram main = FindMainProgram();
+  uint64_t address = reinterpret_cast<uint64_t>(found);
+  if (address < main.start || address >= main.end || main.dynamic == nullptr) return found;
+  if (unwind::FindDynamicFunction(main.bias, main.dynamic, name) == address) return found;
+  return FindInLibraries(main, name);
+}
+
+void* Find(const char* name) {
+  return FindStanding() == Standing::kPreloaded ? dlsym(RTLD_NEXT, name) : FindFirst(name);
+}
+
+// Runs `work` with the thread busy and errno kept: dlsym may allocate, and may set errno also when it succeeds.
+template <typename Work>
+auto Asking(Work work) {
+  int saved = errno;
+  ++core::t_local.busy;
+  auto result = work();
+  --core::t_local.busy;
+  errno = saved;
+  return result;
+}
+
+}  // namespace
+
+Standing FindStanding() {
+  Known known = sys::LoadRelaxed(&g_known);
+  if (known == Known::kNo) {
+    // No program defines all three; one that defines malloc itself is preloaded all the same.
+    known = Asking([] { return IsOurs(dlsym(RTLD_DEFAULT, "_exit")) || IsOurs(dlsym(RTLD_DEFAULT, "malloc")) ||
+                               IsOurs(dlsym(RTLD_DEFAULT, "close")); })
+                ? Known::kPreloaded
+                : Known::kInjected;
+    sys::StoreRelaxed(&g_known, known);
+  }
+  return known == Known::kPreloaded ? Standing::kPreloaded : Standing::kInjected;
+}
+
+bool ExecutableDefinesMalloc() {
+  if (FindStanding() != Standing::kPreloaded) return false;
+  return !Asking([] { return IsOurs(dlsym(RTLD_DEFAULT, "malloc")); });
+}
+
+void* FindAllocatorFunction(const char* name) {
+  if (FindStanding() == Standing::kPreloaded) {
+    void* first = dlsym(RTLD_DEFAULT, name);
+    if (first != nullptr && !IsOurs(first)) return first;
+  }
+  return Find(name);
+}
+
+void* FindNext(const char* name) {
+  return Asking([name] { return Find(name); });
+}
+
+}  // namespace leakhunt::hooks

@@ -1,0 +1,179 @@
+#include "preload/imports/redirection.h"
+
+#include <sched.h>
+
+#include "preload/imports/import_table.h"
+#include "preload/sys/atomic.h"
+#include "preload/sys/memory.h"
+#include "preload/sys/syscall.h"
+#include "preload/sys/text.h"
+#include "preload/unwind/dynamic_symbol.h"
+#include "preload/unwind/memory_maps.h"
+
+extern "C" __attribute__((visibility("hidden"))) const ElfW(Ehdr) __ehdr_start;  // both by the linker; _DYNAMIC is in link.h
+extern "C" __attribute__((visibility("hidden"))) const char _end[];
+
+namespace leakhunt::imports {
+namespace {
+
+// In which order slots are led to the hooks.
+enum class Turn : uint8_t { kEnds = 0, kMoves = 1, kBegins = 2 };
+constexpr int kTurns = 3;
+
+struct Binding {
+  const char* name;  // null: a free place
+  uint64_t hook, real;
+  Turn turn;
+};
+
+constexpr uint32_t kPlaces = 1024;  // the library exports about 260 functions
+constinit Binding* g_bindings = nullptr;
+constinit uint32_t g_busy = 0;       // pid of the process that is changing tables now; a forked child's copy is void
+constinit uint32_t g_unloading = 0;  // threads inside dlclose
+
+bool IsOneOf(const char* name, const char* const* names) {
+  for (; *names != nullptr; ++names) {
+    if (sys::Equal(name, *names)) return true;
+  }
+  return false;
+}
+
+Turn TurnOf(const char* name) {
+  static constexpr const char* kEnds[] = {
+      "free", "cfree", "free_sized", "free_aligned_sized", "munmap", "shmdt", "close", "__close", "close_range",
+      "closefrom", "mq_close", "sem_close", "fclose", "_IO_fclose", "pclose", "endmntent", "__endmntent", "closedir",
+      "fts_close", "fts64_close", "pthread_join", "pthread_detach", "pthread_tryjoin_np", "pthread_timedjoin_np",
+      "pthread_clockjoin_np", "thrd_join", "thrd_detach", "_exit", "_Exit", "vfork", "__vfork", "clone", "dlclose", nullptr};
+  static constexpr const char* kMoves[] = {"realloc", "reallocarray", "mremap", "dup2", "__dup2", "dup3", "fcntl", "fcntl64",
+                                           "__fcntl", "freopen", "freopen64", "syscall", nullptr};
+  if (sys::StartsWith(name, "_Zd") || IsOneOf(name, kEnds)) return Turn::kEnds;
+  return IsOneOf(name, kMoves) ? Turn::kMoves : Turn::kBegins;
+}
+
+bool IsHeapFunction(const char* name) {
+  static constexpr const char* kHeap[] = {
+      "malloc", "free", "calloc", "realloc", "reallocarray", "posix_memalign", "aligned_alloc", "memalign", "valloc",
+      "pvalloc", "cfree", "free_sized", "free_aligned_sized", "malloc_usable_size", "dlopen", "dlclose", nullptr};
+  return sys::StartsWith(name, "_Zn") || sys::StartsWith(name, "_Zd") || IsOneOf(name, kHeap);
+}
+
+uint32_t PlaceOf(const char* name) {
+  uint32_t hash = 2166136261u;  // FNV-1a
+  for (; *name != 0; ++name) hash = (hash ^ static_cast<unsigned char>(*name)) * 16777619u;
+  return hash % kPlaces;
+}
+
+const Binding* Find(const char* name) {
+  for (uint32_t place = PlaceOf(name);; place = (place + 1) % kPlaces) {
+    const Binding& binding = g_bindings[place];
+    if (binding.name == nullptr) return nullptr;
+    if (sys::Equal(binding.name, name)) return &binding;
+  }
+}
+
+void Enter(const char* name, uint64_t hook, uint64_t real) {
+  if (real == 0 || real == hook) return;
+  uint32_t place = PlaceOf(name);
+  while (g_bindings[place].name != nullptr) place = (place + 1) % kPlaces;
+  g_bindings[place] = Binding{name, hook, real, TurnOf(name)};
+}
+
+struct Collection {
+  Extent extent;
+  uint64_t (*find_real)(const char* name);
+};
+
+void EnterExport(void* context, const char* name, uint64_t address) {
+  const auto* collection = static_cast<const Collection*>(context);
+  if (sys::StartsWith(name, "leakhunt_")) return;
+  if (collection->extent == Extent::kHeapOnly && !IsHeapFunction(name)) return;
+  Enter(name, address, collection->find_real(name));
+}
+
+// Calls visit(object) for every object in memory but this library and the vDSO.
+template <typename Visit>
+void ForEachObject(Visit visit) {
+  unwind::MapsReader maps;
+  unwind::Mapping mapping;
+  uint64_t done_until = 0;
+  while (maps.Next(&mapping)) {
+    if (!mapping.executable || mapping.inode == 0 || mapping.start < done_until) continue;
+    unwind::LoadedObject object;
+    if (!unwind::FindLoadedObject(mapping.start, &object)) continue;
+    done_until = object.end;
+    if (object.headers != nullptr && !InOwnImage(object.start)) visit(object);
+  }
+}
+
+// A slot that holds `from`; or, on the way to the hooks, one that is not bound yet and leads into the object's own
+// linkage table.
+bool Holds(const Import& import, uint64_t from, bool to_hooks, const unwind::LoadedObject& object) {
+  uint64_t value = sys::LoadRelaxed(import.slot);
+  return value == from || (to_hooks && !import.own && value >= object.start && value < object.end);
+}
+
+uint32_t ChangeObject(const unwind::LoadedObject& object, Turn turn, bool to_hooks) {
+  ImportTable table(object);
+  uint32_t changed = 0;
+  ImportTable::Writable writable(table);
+  table.ForEach([&](const Import& import) {
+    const Binding* binding = Find(import.name);
+    if (binding == nullptr || binding->turn != turn) return;
+    uint64_t from = to_hooks ? binding->real : binding->hook;
+    if (!Holds(import, from, to_hooks, object) || !writable.Covers(import.slot)) return;
+    sys::StoreRelease(import.slot, to_hooks ? binding->hook : binding->real);
+    ++changed;
+  });
+  return changed;
+}
+
+uint32_t Redirect(bool to_hooks) {
+  uint32_t pid = static_cast<uint32_t>(sys::GetPid());
+  uint32_t seen = sys::LoadRelaxed(&g_busy);
+  if (g_bindings == nullptr || seen == pid || !sys::CompareExchange(&g_busy, seen, pid)) return 0;
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);  // partner: UnloadBegins
+  uint32_t changed = 0;
+  if (__atomic_load_n(&g_unloading, __ATOMIC_SEQ_CST) == 0) {
+    for (int i = 0; i < kTurns; ++i) {
+      Turn turn = static_cast<Turn>(to_hooks ? i : kTurns - 1 - i);
+      ForEachObject([&](const unwind::LoadedObject& object) { changed += ChangeObject(object, turn, to_hooks); });
+    }
+  }
+  sys::StoreRelease(&g_busy, 0u);
+  return changed;
+}
+
+}  // namespace
+
+bool InOwnImage(uint64_t address) {
+  return address >= reinterpret_cast<uint64_t>(&__ehdr_start) && address < reinterpret_cast<uint64_t>(_end);
+}
+
+void InitializeRedirection(Extent extent, uint64_t (*find_real)(const char* name), uint64_t dlopen_hook) {
+  if (g_bindings != nullptr) return;
+  auto* bindings = static_cast<Binding*>(sys::MapPrivate(kPlaces * sizeof(Binding)));
+  if (bindings == nullptr) return;
+  g_bindings = bindings;
+  Collection collection{extent, find_real};
+  unwind::ForEachDynamicFunction(reinterpret_cast<uint64_t>(&__ehdr_start), _DYNAMIC, EnterExport, &collection);
+  Enter("dlopen", dlopen_hook, find_real("dlopen"));
+}
+
+uint32_t RedirectToHooks() { return Redirect(true); }
+uint32_t RedirectBack() { return Redirect(false); }
+
+void UnloadBegins() {
+  __atomic_fetch_add(&g_unloading, 1u, __ATOMIC_SEQ_CST);
+  uint32_t pid = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    uint32_t busy = __atomic_load_n(&g_busy, __ATOMIC_SEQ_CST);
+    if (busy == 0) return;
+    if (pid == 0) pid = static_cast<uint32_t>(sys::GetPid());
+    if (busy != pid) return;
+    sys::Call(SYS_sched_yield);
+  }
+}
+
+void UnloadEnds() { __atomic_fetch_sub(&g_unloading, 1u, __ATOMIC_SEQ_CST); }
+
+}  // namespace leakhunt::imports
