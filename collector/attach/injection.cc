@@ -30,6 +30,7 @@ using protocol::AttachResult;
 
 constexpr int kStopPatienceMs = 100;
 constexpr int64_t kSearchMs = 10'000;   // for a thread in the right place
+constexpr int64_t kStartMs = 1000;      // for a process that has just begun to have its C library
 constexpr int64_t kCallMs = 30'000;     // for the library to be loaded
 constexpr uint64_t kStackBytes = 256 * 1024, kCodeBytes = 4096;
 
@@ -121,14 +122,14 @@ class Scratch {
   uint64_t data_ = 0, code_ = 0, instruction_ = 0;
 };
 
-// Lets the thread run the stub until it is back where it was.
+// Lets the thread run the stub until it is back where it was; stopped then, unless it has ended since.
 Status AwaitCall(TracedThread* thread, const RemoteMemory& memory, const Scratch& scratch, CallBlock* block) {
   int64_t deadline = SteadyMs() + kCallMs;
-  for (;;) {
+  for (bool gone = false;;) {
     int signal = 0;
     bool is_fault = false;
-    switch (thread->Next(&signal, &is_fault)) {
-      case TracedThread::Event::kGone: return Error{"it ended meanwhile"};
+    switch (gone ? TracedThread::Event::kNone : thread->Next(&signal, &is_fault)) {
+      case TracedThread::Event::kGone: gone = true; break;  // the thread has come back, and then to its end; or the process
       case TracedThread::Event::kSignal:
         if (is_fault) {
           thread->Restore();
@@ -141,12 +142,13 @@ Status AwaitCall(TracedThread* thread, const RemoteMemory& memory, const Scratch
     if (!memory.Read(scratch.Data() + offsetof(CallBlock, done), &block->done, sizeof(block->done)))
       return Error{"its memory cannot be read any more"};
     if (block->done != 0) break;
+    if (gone) return Error{"it ended meanwhile"};
     if (SteadyMs() > deadline) return Error{"its loader is busy; the library may still come in later"};
     poll(nullptr, 0, 1);
   }
   if (!memory.Read(scratch.Data(), block, offsetof(CallBlock, vectors))) return Error{"its memory cannot be read any more"};
   for (int i = 0; i < 1000; ++i) {  // `done` is set some instructions before the way back ends
-    if (!thread->StopAgain(kStopPatienceMs)) return Error{"it ended meanwhile"};
+    if (!thread->StopAgain(kStopPatienceMs)) return Ok();  // it has come to its end
     if (!scratch.Holds(thread->Registers().rip)) return Ok();
     thread->Continue(0);
     poll(nullptr, 0, 1);
@@ -166,7 +168,19 @@ Status Judge(const CallBlock& block, const RemoteMemory& memory, AttachResult wa
     case AttachResult::kPreloaded:
       return Error{"it was started with libleakhunt.so but does not record (LEAKHUNT_COLLECTOR=off?): restart it"};
     case AttachResult::kNothingToRedirect: return Error{"none of its objects calls the C library through import tables"};
+    case AttachResult::kUnloading: return Error{"it has been unloading a library for a second: try again"};
     default: return Error{"the library cannot record there: no memory, or it had switched itself off"};
+  }
+}
+
+// Where the thread that was used has ended. A system call may be made anywhere, so any thread will do.
+void ReleaseByAnother(pid_t pid, Scratch* scratch) {
+  auto directory = watch::ProcDirectory::Open(pid);
+  if (!directory) return;
+  for (int tid : directory->Numbers("task").value_or(std::vector<int>{})) {
+    bool refused = false;
+    auto thread = TracedThread::Stop(pid, tid, kStopPatienceMs, &refused);
+    if (thread) return scratch->Release(&*thread);
   }
 }
 
@@ -192,7 +206,8 @@ Status CallIn(TracedThread* thread, pid_t pid, const TargetFunctions& functions,
   if (ran) ran = AwaitCall(thread, *memory, *scratch, &block);
   if (!ran) return ran;  // the memory stays: somebody may be in it
   Status judged = Judge(block, *memory, wanted);
-  scratch->Release(thread);
+  if (thread->IsStopped()) scratch->Release(thread);
+  else ReleaseByAnother(pid, &*scratch);
   return judged;
 }
 
@@ -206,6 +221,7 @@ std::string PermissionAdvice(const std::string& error) {
 // Tries its threads, the first one first, until one is in the right place.
 Status CallSomewhere(pid_t pid, const Order& order, AttachResult wanted) {
   auto functions = FindFunctions(pid);
+  for (int64_t end = SteadyMs() + kStartMs; !functions && SteadyMs() < end; poll(nullptr, 0, 20)) functions = FindFunctions(pid);
   if (!functions) return functions.error();
   auto directory = watch::ProcDirectory::Open(pid);
   if (!directory) return Error{"it has ended"};
@@ -215,10 +231,11 @@ Status CallSomewhere(pid_t pid, const Order& order, AttachResult wanted) {
     auto points = SafePoint::Of(pid);
     if (!points) return points.error();
     for (int tid : directory->Numbers("task").value_or(std::vector<int>{})) {
-      auto thread = TracedThread::Stop(pid, tid, kStopPatienceMs);
+      bool refused = false;
+      auto thread = TracedThread::Stop(pid, tid, kStopPatienceMs, &refused);
+      if (refused) return Error{PermissionAdvice(thread.error().message)};
       if (!thread) {
         last = thread.error().message;
-        if (thread.error().exit_code == EPERM) return Error{PermissionAdvice(last)};
         continue;
       }
       if (points->IsAt(tid)) return CallIn(&*thread, pid, *functions, order, wanted);

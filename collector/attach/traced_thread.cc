@@ -74,8 +74,9 @@ std::string RemoteMemory::ReadText(uint64_t address, size_t most) const {
   return text;
 }
 
-Result<TracedThread> TracedThread::Stop(pid_t pid, pid_t tid, int patience_ms) {
+Result<TracedThread> TracedThread::Stop(pid_t pid, pid_t tid, int patience_ms, bool* refused) {
   if (ptrace(PTRACE_SEIZE, tid, nullptr, nullptr) != 0) {
+    *refused = errno == EPERM;
     return ErrnoError("cannot trace process " + std::to_string(pid), errno);
   }
   TracedThread thread(pid, tid);

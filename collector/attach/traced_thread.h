@@ -35,13 +35,13 @@ class TracedThread {
  public:
   enum class Event { kNone, kSignal, kStopped, kGone };
 
-  // Stops `tid` within `patience_ms`. Error: not permitted (with errno's text), gone, or not to be stopped now.
-  static Result<TracedThread> Stop(pid_t pid, pid_t tid, int patience_ms);
+  // Stops `tid` within `patience_ms`. Error: gone, or not to be stopped now; or not permitted, then *refused is set.
+  static Result<TracedThread> Stop(pid_t pid, pid_t tid, int patience_ms, bool* refused);
   TracedThread(TracedThread&& other) noexcept;
   TracedThread& operator=(TracedThread&&) = delete;
   ~TracedThread();  // lets it run on, untraced, as it was
 
-  pid_t Tid() const { return tid_; }
+  bool IsStopped() const { return tid_ != 0 && stopped_; }
   // As the thread was stopped.
   const user_regs_struct& Registers() const { return registers_; }
   // With which the thread goes on where it was: Registers(), with an interrupted system call to be made again.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "collector/snapshot/process_flags.h"
+
 namespace leakhunt::verdict {
 
 namespace {
@@ -169,6 +171,7 @@ void HistoryBuilder::Add(const snapshot::Snapshot& snapshot) {
   }
   started_ms_ = snapshot.process.started_ms;
   exact_ = snapshot.sampling.exact;
+  own_malloc_ = (snapshot.process.flags & snapshot::kOwnMalloc) != 0;
   live_bytes_ = LiveBytes(snapshot);
   if (!snapshot.activity.empty()) clock_ = snapshot.activity;
   for (const auto& site : snapshot.sites) AddSite(snapshot, site);
@@ -195,6 +198,7 @@ HistoryBuilder::Histories HistoryBuilder::Build() const {
     history.activity = clock_;
     history.process_started_ms = started_ms_;
     history.exact = exact_;
+    history.frees_unseen = own_malloc_ && out.ids[out.sites.size()].kind == static_cast<uint8_t>(snapshot::SiteKind::kHeap);
     out.sites.push_back(std::move(history));
   }
   return out;

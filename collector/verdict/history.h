@@ -64,6 +64,7 @@ class HistoryBuilder {
   std::vector<snapshot::ActivityPoint> clock_;
   int64_t started_ms_ = 0;
   bool exact_ = true;
+  bool own_malloc_ = false;
   double live_bytes_ = 0;          // of the snapshot before
   size_t keep_every_ = 1;          // of the snapshots, one's cohorts are kept
 };

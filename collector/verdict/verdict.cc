@@ -19,6 +19,17 @@ const char* VerdictName(Verdict verdict) {
   return "inconclusive";
 }
 
+namespace {
+
+// What can be said where deaths may go unseen: that a site grows.
+void WithholdLeak(SiteVerdict& verdict) {
+  if (verdict.verdict != Verdict::kLeaking && verdict.verdict != Verdict::kOnset) return;
+  verdict.verdict = Verdict::kGrowingUnproven;
+  verdict.needs = "the program's own malloc may free these blocks unseen: link it as a shared library to know";
+}
+
+}  // namespace
+
 std::vector<SiteVerdict> Judge(const std::vector<History>& sites) { return Judge(sites, Thresholds{}); }
 
 std::vector<SiteVerdict> Judge(const std::vector<History>& sites, const Thresholds& thresholds) {
@@ -37,7 +48,10 @@ std::vector<SiteVerdict> Judge(const std::vector<History>& sites, const Threshol
   for (size_t i = 0; i < tested.size(); ++i) q[tested[i]] = found[i];
   std::vector<SiteVerdict> verdicts;
   verdicts.reserve(sites.size());
-  for (size_t i = 0; i < sites.size(); ++i) verdicts.push_back(Classify(sites[i], analyses[i], q[i], thresholds));
+  for (size_t i = 0; i < sites.size(); ++i) {
+    verdicts.push_back(Classify(sites[i], analyses[i], q[i], thresholds));
+    if (sites[i].frees_unseen) WithholdLeak(verdicts.back());
+  }
   return verdicts;
 }
 

@@ -41,6 +41,7 @@ struct History {
   std::vector<snapshot::ActivityPoint> activity;  // process clock, for cohort births between points
   int64_t process_started_ms = 0;
   bool exact = true;
+  bool frees_unseen = false;  // the program may free where leakhunt does not see it: growth proves no leak
 };
 
 struct Evidence {

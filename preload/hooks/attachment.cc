@@ -3,6 +3,7 @@
 #include "preload/hooks/attachment.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "preload/core/process.h"
 #include "preload/core/thread_state.h"
@@ -12,6 +13,7 @@
 #include "preload/imports/redirection.h"
 #include "preload/protocol/attachment.h"
 #include "preload/sys/clock.h"
+#include "preload/sys/syscall.h"
 
 extern "C" int on_exit(void (*function)(int, void*), void* argument) __attribute__((weak));
 
@@ -25,6 +27,7 @@ constinit uint32_t g_imports_due = 0;
 // jump. No object's imports lead here unless redirected.
 extern "C" {
 __attribute__((visibility("hidden"))) constinit void* leakhunt_real_dlopen = nullptr;
+__attribute__((visibility("hidden"))) constinit uint32_t leakhunt_objects_loaded = 0;
 __attribute__((visibility("hidden"))) void* leakhunt_noting_dlopen(const char*, int);
 }
 #if defined(__x86_64__)
@@ -33,6 +36,7 @@ asm(R"(
   .p2align 4
   .type leakhunt_noting_dlopen, @function
 leakhunt_noting_dlopen:
+  movl $1, leakhunt_objects_loaded(%rip)
   movl $1, _ZN8leakhunt5hooks13g_imports_dueE(%rip)
   jmp *leakhunt_real_dlopen(%rip)
   .size leakhunt_noting_dlopen, . - leakhunt_noting_dlopen
@@ -43,8 +47,10 @@ asm(R"(
   .p2align 2
   .type leakhunt_noting_dlopen, %function
 leakhunt_noting_dlopen:
-  adrp x16, _ZN8leakhunt5hooks13g_imports_dueE
   mov w17, #1
+  adrp x16, leakhunt_objects_loaded
+  str w17, [x16, #:lo12:leakhunt_objects_loaded]
+  adrp x16, _ZN8leakhunt5hooks13g_imports_dueE
   str w17, [x16, #:lo12:_ZN8leakhunt5hooks13g_imports_dueE]
   adrp x16, leakhunt_real_dlopen
   ldr x16, [x16, #:lo12:leakhunt_real_dlopen]
@@ -64,10 +70,30 @@ constinit uint64_t g_second_look_ns = 0;  // 0: none is due
 constinit bool g_exit_noted = false;
 
 uint64_t FindReal(const char* name) { return reinterpret_cast<uint64_t>(FindNext(name)); }
+uint64_t FindExecutables(const char* name) {
+  ++core::t_local.busy;
+  void* found = FindAllocatorFunction(name);
+  --core::t_local.busy;
+  return reinterpret_cast<uint64_t>(found);
+}
 
 void PrepareRedirection(imports::Extent extent) {
   leakhunt_real_dlopen = FindNext("dlopen");
-  imports::InitializeRedirection(extent, FindReal, reinterpret_cast<uint64_t>(&leakhunt_noting_dlopen));
+  imports::InitializeRedirection(extent, extent == imports::Extent::kAll ? FindReal : FindExecutables,
+                                 reinterpret_cast<uint64_t>(&leakhunt_noting_dlopen));
+}
+
+// Tries until no object is being unloaded; a second at most.
+template <typename Try>
+imports::Redirection Patiently(Try redirect) {
+  constexpr uint64_t kPatienceNs = 1'000'000'000, kPauseNs = 200'000;
+  uint64_t deadline_ns = sys::MonotonicNs() + kPatienceNs;
+  for (;;) {
+    imports::Redirection result = redirect();
+    if (result.done || sys::MonotonicNs() > deadline_ns) return result;
+    timespec pause{0, kPauseNs};
+    sys::Call(SYS_nanosleep, sys::Word(&pause), 0);
+  }
 }
 
 void LookAgainLater() {
@@ -81,12 +107,15 @@ void ExitsWith(int status, void*) { core::ProcessExits(status); }
 
 void ServeImportsSlow() {
   if (core::t_local.busy != 0 || !core::ProcessIsAlive() || core::g_process.mode != core::Mode::kRecording) return;
-  uint64_t due_ns = sys::LoadRelaxed(&g_second_look_ns);
+  uint64_t second_look_ns = sys::LoadRelaxed(&g_second_look_ns);
+  bool is_time = second_look_ns != 0 && sys::MonotonicNs() >= second_look_ns;
+  if (!is_time && sys::LoadRelaxed(&leakhunt_objects_loaded) == 0) return;
   if (!sys::CompareExchange(&g_imports_due, 1u, 0u)) return;
-  imports::RedirectToHooks();
-  if (due_ns == 0) return;
-  if (sys::MonotonicNs() < due_ns) sys::StoreRelaxed(&g_imports_due, 1u);
-  else sys::CompareExchange(&g_second_look_ns, due_ns, uint64_t{0});
+  sys::StoreRelaxed(&leakhunt_objects_loaded, 0u);
+  bool done = imports::RedirectToHooks().done;
+  if (!done) sys::StoreRelaxed(&leakhunt_objects_loaded, 1u);
+  if (done && is_time) sys::StoreRelaxed(&g_second_look_ns, uint64_t{0});
+  if (!done || sys::LoadRelaxed(&g_second_look_ns) != 0) sys::StoreRelaxed(&g_imports_due, 1u);
 }
 
 void ServeOwnMalloc() {
@@ -111,9 +140,12 @@ LEAKHUNT_HOOK int leakhunt_v1_attach(const char* const* settings) {
   AttachResult result = AttachResult::kRefused;
   if (core::AttachProcess(settings)) {
     hooks::PrepareRedirection(imports::Extent::kAll);
-    uint32_t changed = imports::RedirectToHooks();
-    result = changed != 0 ? AttachResult::kRecording : AttachResult::kNothingToRedirect;
-    hooks::LookAgainLater();
+    imports::Redirection redirection = hooks::Patiently(imports::RedirectToHooks);
+    result = !redirection.done          ? AttachResult::kUnloading
+             : redirection.changed == 0 ? AttachResult::kNothingToRedirect
+                                        : AttachResult::kRecording;
+    if (result == AttachResult::kRecording) hooks::LookAgainLater();
+    else core::DetachProcess();
     // The handler stays for ever, as the library does.
     if (!hooks::g_exit_noted && &on_exit != nullptr) on_exit(hooks::ExitsWith, nullptr);
     hooks::g_exit_noted = true;
@@ -128,8 +160,8 @@ LEAKHUNT_HOOK int leakhunt_v1_detach(const char* const*) {
   if (hooks::FindStanding() == hooks::Standing::kPreloaded) return static_cast<int>(AttachResult::kPreloaded);
   int saved = errno;
   sys::StoreRelaxed(&hooks::g_imports_due, 0u);
-  imports::RedirectBack();
-  core::DetachProcess();
+  bool done = hooks::Patiently(imports::RedirectBack).done;
+  if (done) core::DetachProcess();
   errno = saved;
-  return static_cast<int>(AttachResult::kDetached);
+  return static_cast<int>(done ? AttachResult::kDetached : AttachResult::kUnloading);
 }

@@ -4,6 +4,7 @@
 
 #include "preload/sys/syscall.h"
 #include "preload/unwind/dynamic_symbol.h"
+#include "preload/unwind/memory_maps.h"
 
 namespace leakhunt::imports {
 namespace {
@@ -13,15 +14,16 @@ constexpr uint64_t kPage = 4096;  // the loader protects whole pages of its own 
 }  // namespace
 
 ImportTable::ImportTable(const unwind::LoadedObject& object) : bias_(object.bias) {
-  const ElfW(Dyn)* dynamic = nullptr;
+  const ElfW(Dyn)* dynamic = object.dynamic;
   for (uint32_t i = 0; i < object.header_count && object.headers != nullptr; ++i) {
     const ElfW(Phdr)& header = object.headers[i];
-    if (header.p_type == PT_DYNAMIC) dynamic = reinterpret_cast<const ElfW(Dyn)*>(bias_ + header.p_vaddr);
+    if (header.p_type == PT_DYNAMIC && dynamic == nullptr) dynamic = reinterpret_cast<const ElfW(Dyn)*>(bias_ + header.p_vaddr);
     if (header.p_type == PT_GNU_RELRO) {
       protected_start_ = (bias_ + header.p_vaddr) & ~(kPage - 1);
       protected_end_ = (bias_ + header.p_vaddr + header.p_memsz) & ~(kPage - 1);
     }
   }
+  if (object.headers == nullptr && dynamic != nullptr) ProtectedMapping(dynamic);
   uint64_t bytes[2] = {};
   bool with_addends = false;
   for (; dynamic != nullptr && dynamic->d_tag != DT_NULL; ++dynamic) {
@@ -40,6 +42,15 @@ ImportTable::ImportTable(const unwind::LoadedObject& object) : bias_(object.bias
   if (symbols_ == nullptr || strings_ == nullptr) return;
   if (relocations_[0] != nullptr) counts_[0] = bytes[0] / sizeof(ElfW(Rela));
   if (relocations_[1] != nullptr && with_addends) counts_[1] = bytes[1] / sizeof(ElfW(Rela));
+}
+
+// Without program headers in the first page (optimizers of linked files move them): the dynamic section is in the
+// protected part, which is a mapping of its own.
+void ImportTable::ProtectedMapping(const void* inside) {
+  unwind::Mapping mapping;
+  if (!unwind::FindMapping(reinterpret_cast<uint64_t>(inside), &mapping) || mapping.writable) return;
+  protected_start_ = mapping.start;
+  protected_end_ = mapping.end;
 }
 
 bool ImportTable::IsFunctionAddress(uint32_t type, int64_t addend) {

@@ -16,7 +16,7 @@ namespace leakhunt::imports {
 struct Import {
   const char* name;
   uint64_t* slot;
-  bool own;  // the object defines the symbol itself, too
+  uint64_t own;  // address of the object's own definition; 0: it has none
 };
 
 class ImportTable {
@@ -45,6 +45,7 @@ class ImportTable {
   };
 
  private:
+  void ProtectedMapping(const void* inside);
   static bool IsFunctionAddress(uint32_t type, int64_t addend);
 
   uint64_t bias_ = 0;
@@ -63,7 +64,7 @@ void ImportTable::ForEach(Visit visit) const {
       const ElfW(Sym) & symbol = symbols_[ELF64_R_SYM(relocation.r_info)];
       if (symbol.st_name == 0 || !IsFunctionAddress(ELF64_R_TYPE(relocation.r_info), relocation.r_addend)) continue;
       visit(Import{strings_ + symbol.st_name, reinterpret_cast<uint64_t*>(bias_ + relocation.r_offset),
-                   symbol.st_shndx != SHN_UNDEF});
+                   symbol.st_shndx == SHN_UNDEF ? 0 : bias_ + symbol.st_value});
     }
   }
 }

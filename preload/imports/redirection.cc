@@ -101,15 +101,16 @@ void ForEachObject(Visit visit) {
     unwind::LoadedObject object;
     if (!unwind::FindLoadedObject(mapping.start, &object)) continue;
     done_until = object.end;
-    if (object.headers != nullptr && !InOwnImage(object.start)) visit(object);
+    bool described = object.headers != nullptr || object.dynamic != nullptr;
+    if (described && !InOwnImage(mapping.start)) visit(object);
   }
 }
 
 // A slot that holds `from`; or, on the way to the hooks, one that is not bound yet and leads into the object's own
-// linkage table.
+// linkage table. (What is bound to the object's own definition stays so.)
 bool Holds(const Import& import, uint64_t from, bool to_hooks, const unwind::LoadedObject& object) {
   uint64_t value = sys::LoadRelaxed(import.slot);
-  return value == from || (to_hooks && !import.own && value >= object.start && value < object.end);
+  return value == from || (to_hooks && value != import.own && value >= object.start && value < object.end);
 }
 
 uint32_t ChangeObject(const unwind::LoadedObject& object, Turn turn, bool to_hooks) {
@@ -127,20 +128,21 @@ uint32_t ChangeObject(const unwind::LoadedObject& object, Turn turn, bool to_hoo
   return changed;
 }
 
-uint32_t Redirect(bool to_hooks) {
+Redirection Redirect(bool to_hooks) {
+  Redirection result;
   uint32_t pid = static_cast<uint32_t>(sys::GetPid());
   uint32_t seen = sys::LoadRelaxed(&g_busy);
-  if (g_bindings == nullptr || seen == pid || !sys::CompareExchange(&g_busy, seen, pid)) return 0;
+  if (g_bindings == nullptr || seen == pid || !sys::CompareExchange(&g_busy, seen, pid)) return result;
   __atomic_thread_fence(__ATOMIC_SEQ_CST);  // partner: UnloadBegins
-  uint32_t changed = 0;
   if (__atomic_load_n(&g_unloading, __ATOMIC_SEQ_CST) == 0) {
     for (int i = 0; i < kTurns; ++i) {
       Turn turn = static_cast<Turn>(to_hooks ? i : kTurns - 1 - i);
-      ForEachObject([&](const unwind::LoadedObject& object) { changed += ChangeObject(object, turn, to_hooks); });
+      ForEachObject([&](const unwind::LoadedObject& object) { result.changed += ChangeObject(object, turn, to_hooks); });
     }
+    result.done = true;
   }
   sys::StoreRelease(&g_busy, 0u);
-  return changed;
+  return result;
 }
 
 }  // namespace
@@ -159,8 +161,8 @@ void InitializeRedirection(Extent extent, uint64_t (*find_real)(const char* name
   Enter("dlopen", dlopen_hook, find_real("dlopen"));
 }
 
-uint32_t RedirectToHooks() { return Redirect(true); }
-uint32_t RedirectBack() { return Redirect(false); }
+Redirection RedirectToHooks() { return Redirect(true); }
+Redirection RedirectBack() { return Redirect(false); }
 
 void UnloadBegins() {
   __atomic_fetch_add(&g_unloading, 1u, __ATOMIC_SEQ_CST);

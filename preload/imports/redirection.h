@@ -19,9 +19,14 @@ enum class Extent : uint8_t {
 // gives the function behind a hook, 0 for none. Once; asks the loader, so not in handlers and forked children.
 void InitializeRedirection(Extent extent, uint64_t (*find_real)(const char* name), uint64_t dlopen_hook);
 
-// Number of slots changed. Repeating it finds objects loaded since, and slots that a lazy binding overwrote.
-uint32_t RedirectToHooks();
-uint32_t RedirectBack();
+struct Redirection {
+  bool done = false;     // false: an object is being unloaded, or another thread is at it; nothing was changed
+  uint32_t changed = 0;  // slots
+};
+
+// Repeating it finds objects loaded since, and slots that a lazy binding overwrote. Neither waits.
+Redirection RedirectToHooks();
+Redirection RedirectBack();
 
 // Around dlclose: no table is touched while its object may be going away. Waits microseconds for a redirection that is
 // going on in this process.

@@ -11,6 +11,7 @@ enum class AttachResult : int32_t {
   kPreloaded = 3,          // the library was there from the start, and is not to be attached or detached
   kRefused = 4,            // no memory for recording, or switched off
   kNothingToRedirect = 5,  // no object imports a function that is hooked
+  kUnloading = 6,          // an object is being unloaded, for too long to wait for: nothing was changed
 };
 
 }  // namespace leakhunt::protocol

@@ -128,6 +128,7 @@ bool AskLoader(uint64_t pc, LoadedObject* object) {
   object->probe = object->start = reinterpret_cast<uint64_t>(found.start);
   object->end = reinterpret_cast<uint64_t>(found.end);
   object->bias = found.map->l_addr;
+  object->dynamic = found.map->l_ld;
   object->eh_frame_header = reinterpret_cast<uint64_t>(found.eh_frame);
   object->identity = reinterpret_cast<uint64_t>(found.map) ^ object->eh_frame_header << 1;
   object->path = PathOf(found.map->l_name);

@@ -18,7 +18,7 @@ struct FlagText {
 
 constexpr FlagText kFlags[] = {
     {snapshot::kOwnMalloc, Health::kProblem, "malloc",
-     "the program defines malloc itself: its own allocations are not seen",
+     "the program defines malloc itself: only what its libraries allocate is seen, and what they allocate may be freed unseen",
      "link the allocator as a shared library, or preload it"},
     {snapshot::kSwitchedOff, Health::kProblem, "guest", "the library met an impossible state and stopped recording",
      "please report it with this recording"},

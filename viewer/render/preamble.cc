@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "collector/snapshot/process_flags.h"
 #include "viewer/render/units.h"
 
 namespace leakhunt::viewer {
@@ -32,6 +33,15 @@ std::string SamplingText(const Snapshot& s) {
   return text;
 }
 
+void AddWhatIsUnseen(const snapshot::ProcessInfo& process, std::vector<std::string>& lines) {
+  if ((process.flags & snapshot::kInjected) != 0) {
+    lines.push_back("note: attached to while it ran; what it had allocated before is not known, what it had opened is untracked");
+  }
+  if ((process.flags & snapshot::kOwnMalloc) != 0) {
+    lines.push_back("note: the program defines malloc itself; only what its libraries allocate is seen, and may be freed unseen");
+  }
+}
+
 void AddLosses(const snapshot::Losses& l, std::vector<std::string>& lines) {
   if (l.records > 0) {
     lines.push_back(fmt::format("note: {} allocations ({}) could not be recorded; figures may be too small by that",
@@ -54,8 +64,9 @@ std::string SnapshotText(const Loaded& loaded) {
   const Snapshot& s = *loaded.snapshot;
   std::string text = fmt::format("snapshot {} of {} ({}", s.number, loaded.chosen.front().snapshots, s.reason);
   if (!s.label.empty()) text += ": " + Printable(s.label);
-  return text + fmt::format("), {} UTC, {} after the start; {}", Clock(s.time_ms),
-                            Age(s.time_ms - s.process.started_ms), EndText(s.process));
+  const char* since = (s.process.flags & snapshot::kInjected) != 0 ? "it was attached to" : "the start";
+  return text + fmt::format("), {} UTC, {} after {}; {}", Clock(s.time_ms), Age(s.time_ms - s.process.started_ms), since,
+                            EndText(s.process));
 }
 
 }  // namespace
@@ -85,6 +96,7 @@ std::vector<std::string> Preamble(const Loaded& loaded) {
   lines.push_back(fmt::format("{}[{}]  {}", Printable(s.process.name), s.process.pid, CommandText(s.process)));
   lines.push_back(SnapshotText(loaded));
   lines.push_back(SamplingText(s));
+  AddWhatIsUnseen(s.process, lines);
   AddLosses(s.losses, lines);
   return lines;
 }

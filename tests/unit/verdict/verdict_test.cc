@@ -42,6 +42,14 @@ TEST(Judge, SteadyLeakIsLeakingAtItsRate) {
   EXPECT_EQ(verdict.needs, "");
 }
 
+TEST(Judge, WhereFreesMayGoUnseenNothingIsCalledALeak) {
+  History history = SteadyLeak(Hour(), 0.5);
+  history.frees_unseen = true;
+  SiteVerdict verdict = JudgeOne(history);
+  EXPECT_EQ(verdict.verdict, Verdict::kGrowingUnproven);
+  EXPECT_NE(verdict.needs.find("own malloc"), std::string::npos) << verdict.needs;
+}
+
 TEST(Judge, EvidenceIsInWordsWithNumbers) {
   Evidence evidence = JudgeOne(SteadyLeak(Hour(), 0.5)).evidence;
   EXPECT_NE(evidence.trend.find("KiB/min"), std::string::npos) << evidence.trend;
