@@ -36,7 +36,7 @@ uint32_t FlagsOf(const UniqueFd& memfd) {
 
 }  // namespace
 
-Result<std::optional<GuestPages>> TakePages(pid_t pid) {
+Result<GuestPages> TakePages(pid_t pid) {
   auto process = watch::ProcDirectory::Open(pid);
   if (!process) return Error{"there is no " + Named(pid)};
   GuestPages pages;
@@ -45,21 +45,25 @@ Result<std::optional<GuestPages>> TakePages(pid_t pid) {
   arrival.pidfd = watch::OpenPidfd(pid);
   struct stat status {};
   if (fstat(process->Fd(), &status) == 0) arrival.uid = status.st_uid;
+  auto refused = [&](const std::string& why) {
+    pages.found = GuestPages::Found::kNotPermitted;
+    pages.why = why;
+    return std::move(pages);
+  };
   auto numbers = process->Numbers("fd");
-  if (!numbers) {
-    return Error{"may not look into " + Named(pid) +
-                 ": it is another user's or protected; run leakhunt-collect as its user or as root"};
-  }
+  if (!numbers)
+    return refused("may not look into " + Named(pid) + ": it is another user's or protected; run leakhunt-collect as its user or as root");
   for (int fd : *numbers) {
     auto link = process->Link(("fd/" + std::to_string(fd)).c_str());
     if (!link || !link->starts_with(kPagesName)) continue;
     arrival.memfd = Duplicate(arrival.pidfd.Get(), pid, fd);
     if (!arrival.memfd.Valid())
-      return ErrnoError("cannot take the pages of " + Named(pid) + " (run as its user or as root)", errno);
+      return refused(ErrnoError("cannot take the pages of " + Named(pid) + " (run as its user or as root)", errno).message);
+    pages.found = GuestPages::Found::kPages;
     pages.flags = FlagsOf(arrival.memfd);
-    return std::optional<GuestPages>(std::move(pages));
+    return pages;
   }
-  return std::optional<GuestPages>();
+  return pages;
 }
 
 }  // namespace leakhunt::attach

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <optional>
+#include <string>
 
 #include "collector/base/result.h"
 #include "collector/ingest/session_table.h"
@@ -15,12 +15,18 @@
 namespace leakhunt::attach {
 
 struct GuestPages {
+  enum class Found {
+    kPages,
+    kNothing,       // the process keeps none: libleakhunt.so is not at work in it
+    kNotPermitted,  // `why` says what is missing and what to do
+  };
+  Found found = Found::kNothing;
   ingest::Arrival arrival;
   uint32_t flags = 0;  // protocol::ProcessFlags of its header; 0 when that cannot be read
+  std::string why;
 };
 
-// Nothing: the process keeps none, libleakhunt.so is not at work in it. Errors say what is missing and what to do: no
-// such process, not permitted.
-Result<std::optional<GuestPages>> TakePages(pid_t pid);
+// Error: no such process.
+Result<GuestPages> TakePages(pid_t pid);
 
 }  // namespace leakhunt::attach

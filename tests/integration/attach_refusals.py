@@ -9,6 +9,7 @@ not dumpable, preloaded but switched off. What needs root to be set up is left o
 
 import argparse
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -58,11 +59,32 @@ def attach(options, pid, work, **how):
     return ran.returncode, ran.stdout.decode(), ran.stderr.decode()
 
 
-def refused(options, work, name, pid, pattern, **how):
+def refused(options, work, name, pid, pattern, lines=1, **how):
     status, out, err = attach(options, pid, work, **how)
-    good = status == 1 and out == "" and err.count("\n") == 1 and err.startswith("leakhunt-collect: ") and re.search(pattern, err)
+    good = status == 1 and out == "" and err.count("\n") == lines and err.startswith("leakhunt-collect: ") and re.search(pattern, err)
     print(f"{'ok  ' if good else 'FAIL'} {name}: {err.strip()}")
     return bool(good)
+
+
+def comes_by_itself(options, work, programs):
+    """Not dumpable, but started with the library: nothing may be taken from it, so it comes."""
+    private = work / "private"
+    private.mkdir(mode=0o700)
+    os.chown(private, NOBODY, NOBODY)
+    socket = private / "collector.sock"
+    program = subprocess.Popen([options.programs / "undumpable"], preexec_fn=become_nobody, stdout=subprocess.PIPE,
+                               env={"LD_PRELOAD": str(options.bin.parent / "lib/libleakhunt.so"), "LEAKHUNT_COLLECTOR": "connect",
+                                    "LEAKHUNT_SOCKET": str(socket), "LEAKHUNT_SAMPLE_BYTES": "1"})
+    programs.append(program)
+    program.stdout.readline()
+    ran = subprocess.run([options.bin / "leakhunt-collect", "--pid", str(program.pid), "--duration", "4s", "--socket", socket,
+                          "--output", work / "came"], stderr=subprocess.PIPE, timeout=60, preexec_fn=become_nobody)
+    shown = subprocess.run([options.bin / "leakhunt-report", "top-sites", work / "came", "--format", "json"], stdout=subprocess.PIPE)
+    sites = json.loads(shown.stdout)["sites"] if shown.returncode == 0 else []
+    blocks = sum(site["live_count"]["value"] for site in sites if any(frame["function"] == "Leak" for frame in site["stack"]))
+    good = ran.returncode == 0 and b"waiting for it to hand over its pages" in ran.stderr and blocks > 100
+    print(f"{'ok  ' if good else 'FAIL'} comes by itself: {blocks} blocks; {ran.stderr.decode().strip()}")
+    return good
 
 
 def main():
@@ -71,7 +93,7 @@ def main():
     parser.add_argument("--programs", type=pathlib.Path, required=True)
     options = parser.parse_args()
     results, programs = [], []
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory:  # in which another user finds his way
         work = pathlib.Path(directory)
         os.chmod(work, 0o777)
         check = lambda *arguments, **how: results.append(refused(options, work, *arguments, **how))  # noqa: E731
@@ -111,7 +133,9 @@ def main():
             undumpable = subprocess.Popen([options.programs / "static_sleeper", "undumpable"], preexec_fn=become_nobody)
             programs.append(undumpable)
             time.sleep(0.2)
-            check("not dumpable", undumpable.pid, "another user's or protected", preexec_fn=become_nobody)
+            check("not dumpable, without the library", undumpable.pid, "did not hand over its pages", lines=2, preexec_fn=become_nobody)
+
+            results.append(comes_by_itself(options, work, programs))
 
         for program in programs:
             assert program.poll() is None, f"{program.args} has ended"
