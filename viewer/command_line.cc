@@ -86,14 +86,16 @@ void AddSelection(CLI::App* app, uint32_t mask, Options& o) {
 }
 
 void AddSymbols(CLI::App* app, uint32_t mask, Options& o, Spelled& spelled) {
-  if (!(mask & kSymbols)) return;
+  const char* group = mask & kSymbols ? "Options" : "";  // a command that needs no symbols takes the options, unsaid
   app->add_option("--symbols", spelled.symbols, "look up functions and lines")
       ->type_name("auto|off")
-      ->check(CLI::IsMember({"auto", "off"}));
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->group(group);
   app->add_option("--debug-dir", o.debug_dirs, "look for debug files here first")
       ->type_name("DIR")
-      ->allow_extra_args(false);
-  app->add_option("--sysroot", o.sysroot, "prefix of the modules' paths")->type_name("DIR");
+      ->allow_extra_args(false)
+      ->group(group);
+  app->add_option("--sysroot", o.sysroot, "prefix of the modules' paths")->type_name("DIR")->group(group);
 }
 
 void AddOptions(CLI::App* app, const Command& command, Options& o, Spelled& spelled) {
