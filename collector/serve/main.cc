@@ -107,6 +107,10 @@ class Api {
 
   void Register(httplib::Server* server) {
     server->set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
+      if (request.version == "HTTP/1.1" && request.get_header_value_count("Host") != 1) {  // RFC 9112, 3.2
+        Refuse(response, 400, "one Host header, please");
+        return httplib::Server::HandlerResponse::Handled;
+      }
       bool trusted = IsTrustedHost(request.get_header_value("Host")) &&
                      !(request.method == "POST" && request.has_header("Origin"));
       if (trusted) return httplib::Server::HandlerResponse::Unhandled;
@@ -121,6 +125,8 @@ class Api {
       Answer(response, 200, Metrics(ReadRows(output_)), "text/plain; version=0.0.4; charset=utf-8");
     });
     server->Get("/api/processes", [this](const auto& request, auto& response) {
+      if (ReadRows(output_).empty() && !request.has_param("format"))  // nothing is recorded yet
+        return Answer(response, 200, "{\"schema\":\"leakhunt/processes/1\",\"processes\":[]}\n", "application/json");
       Report(request, response, {"processes", output_.native()});
     });
     server->Get(R"(/api/processes/(\d{1,9})/(top-sites|handles|trend|vitals|findings))",

@@ -48,6 +48,17 @@ def processes_of(pid):
                     if pathlib.Path(f"/proc/{child}/comm").read_text().startswith("leakhunt")]
 
 
+def sizes(data):
+    """Of the files that stay: one that is just being written may be gone, renamed."""
+    found = {}
+    for path in data.rglob("*"):
+        try:
+            found[path] = path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:
+            pass
+    return found
+
+
 class Bounds:
     """The highest value of each thing, beside the lowest bound it had to keep."""
 
@@ -99,8 +110,8 @@ def watch(options, collector, program, data, bounds):
             bounds.see("collector's descriptors", descriptors, settled)
         bounds.see("collector, bytes", resident(collector.pid), 10 * MIB + 100 * LIVE_BLOCKS)
         bounds.see("its helpers, bytes", sum(map(resident, own[1:])), 64 * MIB)
-        recording = [path for path in data.rglob("*") if path.is_file()]
-        bounds.see("disk, bytes", sum(path.stat().st_size for path in recording), MAX_DISK)
+        recording = sizes(data)
+        bounds.see("disk, bytes", sum(recording.values()), MAX_DISK)
         bounds.see("snapshots", sum(path.suffix == ".lhs" for path in recording), 2000)
         if passed // 60 > said:
             said = passed // 60
