@@ -8,6 +8,7 @@ namespace leakhunt::core {
 namespace {
 
 constexpr uint64_t kFirstLines = 512;  // 3,584 entries, touched as used
+constexpr uint32_t kLinesAReserve = 8;
 constexpr int kMoveSpins = 2'000;        // ~50 us
 constexpr int kMoveWaits = kMoveSpins + 200;
 
@@ -26,6 +27,17 @@ void Count(uint64_t* live, uint64_t address, int64_t sign) {
   if (((address >> 4) * 0x9E37'79B9'7F4A'7C15u) >> 60 == 0) sys::AddRelaxed(live, static_cast<uint64_t>(sign) * kOneIn);
 }
 
+// The word of a line about its displaced entries.
+uint32_t DisplacedCount(uint64_t word) { return static_cast<uint32_t>(word); }
+uint64_t DisplacedReach(uint64_t word) { return word >> 32; }
+
+void RaiseReach(uint64_t* displaced, uint64_t distance) {
+  uint64_t seen = sys::LoadRelaxed(displaced);
+  while (DisplacedReach(seen) < distance && !sys::CompareExchange(displaced, seen, distance << 32 | DisplacedCount(seen))) {
+    seen = sys::LoadRelaxed(displaced);
+  }
+}
+
 }  // namespace
 
 LiveTable::Table* LiveTable::MakeTable(uint64_t home_lines) {
@@ -34,7 +46,8 @@ LiveTable::Table* LiveTable::MakeTable(uint64_t home_lines) {
   if (table == nullptr) return nullptr;
   table->lines = static_cast<Line*>(sys::MapPrivate(all_lines * sizeof(Line)));
   table->payloads = static_cast<Payload*>(sys::MapPrivate(all_lines * kWays * sizeof(Payload)));
-  if (table->lines == nullptr || table->payloads == nullptr) return nullptr;
+  table->given_back = static_cast<uint8_t*>(sys::Carve(all_lines / kChunkLines + 1));
+  if (table->lines == nullptr || table->payloads == nullptr || table->given_back == nullptr) return nullptr;
   table->home_lines = home_lines;
   table->all_lines = all_lines;
   return table;
@@ -74,7 +87,9 @@ LiveTable::Entry LiveTable::ReserveIn(Table* table, uint64_t address) {
   uint64_t* displaced = nullptr;
   for (uint64_t index = home; index <= home + kProbes; ++index) {
     Line& line = table->lines[index];
-    for (uint32_t mask = Matches(line, 0); mask != 0; mask &= mask - 1) {
+    const uint32_t free_ways = Matches(line, 0);
+    if (displaced != nullptr && free_ways != 0) RaiseReach(displaced, index - home);  // before the key, as the count
+    for (uint32_t mask = free_ways; mask != 0; mask &= mask - 1) {
       const uint32_t way = static_cast<uint32_t>(__builtin_ctz(mask));
       if (sys::CompareExchange(&line.key[way], uint64_t{0}, reserved)) {
         return Entry{&line.key[way], &table->payloads[index * kWays + way], displaced};
@@ -85,15 +100,21 @@ LiveTable::Entry LiveTable::ReserveIn(Table* table, uint64_t address) {
       __atomic_fetch_add(displaced, 1, __ATOMIC_ACQ_REL);  // before the key: who looks for it finds the way
     }
   }
-  __atomic_fetch_sub(displaced, 1, __ATOMIC_ACQ_REL);
+  Undisplace(displaced);
   return Entry{};
 }
 
+// One displaced entry less; with the last one goes the reach. Who comes to stay has raised the count first.
+void LiveTable::Undisplace(uint64_t* displaced) {
+  uint64_t word = __atomic_sub_fetch(displaced, 1, __ATOMIC_ACQ_REL);
+  if (DisplacedCount(word) == 0 && word != 0) sys::CompareExchange(displaced, word, uint64_t{0});
+}
+
 LiveTable::Entry LiveTable::Reserve(uint64_t address) {
-  if (__builtin_expect(Set()->count > 1, 0)) Migrate(4);
+  if (__builtin_expect(Set()->count > 1, 0)) Migrate(kLinesAReserve);
   for (int attempt = 0; attempt < 6; ++attempt) {
     Table* table = Set()->Newest();
-    if (static_cast<int64_t>(sys::LoadRelaxed(&table->live)) >= static_cast<int64_t>(table->home_lines * 5)) {  // 5 of 7 ways: few are displaced
+    if (static_cast<int64_t>(sys::LoadRelaxed(&table->live)) >= static_cast<int64_t>(table->home_lines * 21 / 4)) {  // three quarters: few are displaced
       Grow(table);
       table = Set()->Newest();
     }
@@ -118,7 +139,7 @@ void LiveTable::Publish(Entry entry, uint64_t address) {
 
 void LiveTable::Release(Entry entry) {
   sys::StoreRelease(entry.key, uint64_t{0});
-  if (entry.displaced != nullptr) __atomic_fetch_sub(entry.displaced, 1, __ATOMIC_ACQ_REL);
+  if (entry.displaced != nullptr) Undisplace(entry.displaced);
 }
 
 LiveTable::Found LiveTable::ClaimInLine(Table* table, uint64_t index, uint64_t address, Entry* entry) {
@@ -147,8 +168,9 @@ LiveTable::Found LiveTable::ClaimInLine(Table* table, uint64_t index, uint64_t a
 LiveTable::Found LiveTable::ClaimIn(Table* table, uint64_t address, Entry* entry) {
   const uint64_t home = HomeLine(address, table->home_lines);
   Found found = ClaimInLine(table, home, address, entry);
-  if (__builtin_expect(found != Found::kNo || sys::LoadAcquire(&table->lines[home].displaced) == 0, 1)) return found;
-  for (uint64_t index = home + 1; index <= home + kProbes && found == Found::kNo; ++index) {
+  const uint64_t displaced = sys::LoadAcquire(&table->lines[home].displaced);
+  if (__builtin_expect(found != Found::kNo || DisplacedCount(displaced) == 0, 1)) return found;
+  for (uint64_t index = home + 1; index <= home + DisplacedReach(displaced) && found == Found::kNo; ++index) {
     found = ClaimInLine(table, index, address, entry);
   }
   if (found == Found::kYes) entry->displaced = &table->lines[home].displaced;
@@ -164,7 +186,7 @@ LiveTable::Entry LiveTable::Claim(uint64_t address) {
     const uint64_t visible = (address & kAddressMask) | kVisible;
     const uint32_t mask = Matches(line, visible);
     if (mask == 0) {
-      if (sys::LoadAcquire(&line.displaced) == 0 && Set() == set) return Entry{};
+      if (DisplacedCount(sys::LoadAcquire(&line.displaced)) == 0 && Set() == set) return Entry{};
     } else {
       const uint32_t way = static_cast<uint32_t>(__builtin_ctz(mask));
       if (sys::CompareExchange(&line.key[way], visible, (address & kAddressMask) | kReserved)) {
@@ -201,8 +223,9 @@ bool LiveTable::LineMayHold(const Line& line, uint64_t address) {
 bool LiveTable::MayContainIn(const Table* table, uint64_t address) const {
   const uint64_t home = HomeLine(address, table->home_lines);
   if (LineMayHold(table->lines[home], address)) return true;
-  if (__builtin_expect(sys::LoadAcquire(&table->lines[home].displaced) == 0, 1)) return false;
-  for (uint64_t index = home + 1; index <= home + kProbes; ++index) {
+  const uint64_t displaced = sys::LoadAcquire(&table->lines[home].displaced);
+  if (__builtin_expect(DisplacedCount(displaced) == 0, 1)) return false;
+  for (uint64_t index = home + 1; index <= home + DisplacedReach(displaced); ++index) {
     if (LineMayHold(table->lines[index], address)) return true;
   }
   return false;
@@ -226,8 +249,9 @@ bool LiveTable::MayContain(uint64_t address) const {
   return Set() != set;  // a table came or went meanwhile: let Claim look properly
 }
 
-bool LiveTable::Emptied(const Table* table) const {
-  for (uint64_t line = 0; line < table->all_lines; ++line) {
+bool LiveTable::Emptied(const Table* table, uint64_t first, uint64_t end) {
+  // No key any more. That a line may still lead to one beyond is asked by who goes on using the rest.
+  for (uint64_t line = first; line < end; ++line) {
     for (uint32_t way = 0; way < kWays; ++way) {
       if (sys::LoadRelaxed(&table->lines[line].key[way]) != 0) return false;
     }
@@ -235,31 +259,56 @@ bool LiveTable::Emptied(const Table* table) const {
   return true;
 }
 
-// The mapping stays, its memory goes: a reader that still holds the old set sees empty lines.
+bool LiveTable::LeadsBeyond(const Table* table, uint64_t first, uint64_t end) {
+  for (uint64_t line = first; line < end; ++line) {
+    if (DisplacedCount(sys::LoadRelaxed(&table->lines[line].displaced)) != 0) return true;
+  }
+  return false;
+}
+
+// The mapping stays, its memory goes: a reader that still looks sees empty lines.
+void LiveTable::GiveBack(Table* table, uint64_t chunk) {
+  if (table->given_back[chunk] != 0) return;
+  table->given_back[chunk] = 1;
+  const uint64_t first = chunk * kChunkLines;
+  const uint64_t lines = table->all_lines - first < kChunkLines ? table->all_lines - first : kChunkLines;
+  sys::Discard(table->lines + first, lines * sizeof(Line));
+  sys::Discard(table->payloads + first * kWays, lines * kWays * sizeof(Payload));
+}
+
+// The chunk before the last moved one, if nothing is there any more: of the last one's entries some may be in the next.
+void LiveTable::GiveBackMoved(Table* table) {
+  const uint64_t moved = table->moved_lines;
+  if (moved % kChunkLines != 0 || moved < 2 * kChunkLines) return;
+  const uint64_t first = moved - 2 * kChunkLines, end = moved - kChunkLines;
+  if (Emptied(table, first, end) && !LeadsBeyond(table, first, end)) GiveBack(table, first / kChunkLines);
+}
+
 void LiveTable::Retire(Table* table) {
   if (!Replace(nullptr, table)) return;
-  sys::Discard(table->lines, table->all_lines * sizeof(Line));
-  sys::Discard(table->payloads, table->all_lines * kWays * sizeof(Payload));
+  for (uint64_t chunk = 0; chunk * kChunkLines < table->all_lines; ++chunk) GiveBack(table, chunk);
 }
 
 void LiveTable::Grow(Table* full) {
   if (!lock_.Acquire(generation_)) return;
   if (Set()->Newest() == full && Set()->count < kMaxTables) {
-    // x1.5: right after growth the load is 0.48, so a live block costs at most 2.1 entries of 33 bytes.
-    Table* larger = MakeTable(full->home_lines + full->home_lines / 2);
+    // x1.4: right after growth the load is 0.54, so a live block costs at most 1.9 entries of 33 bytes.
+    Table* larger = MakeTable(full->home_lines + full->home_lines * 2 / 5);
     if (larger != nullptr) Replace(larger, nullptr);
   }
   lock_.Release();
 }
 
-// By rate migration keeps ahead: Reserve moves four lines a block, and a table takes 2.5 blocks a line to fill.
+// By rate migration keeps ahead: Reserve moves eight lines a block, and a table takes two blocks a line to fill. What has
+// been moved is given back as it goes, so that the old table shrinks while the new one fills.
 void LiveTable::Migrate(uint32_t lines) {
   if (!lock_.TryAcquire(generation_)) return;
   for (; Set()->count > 1 && lines > 0; --lines) {
     Table* oldest = Set()->at[0];
     if (oldest->moved_lines < oldest->all_lines) {
       MoveLine(oldest, Set()->Newest(), oldest->moved_lines++);
-    } else if (Emptied(oldest)) {
+      GiveBackMoved(oldest);
+    } else if (Emptied(oldest, 0, oldest->all_lines)) {
       Retire(oldest);
     } else {
       oldest->moved_lines = 0;  // keys that were owned when their line was passed have become visible since
@@ -275,11 +324,13 @@ void LiveTable::MoveLine(Table* from, Table* to, uint64_t line) {
     if ((seen & kVisible) == 0) continue;
     const uint64_t address = seen & kAddressMask;
     if (!sys::CompareExchange(key, seen, address | kMoving)) continue;  // freed just now
+    const uint64_t home = HomeLine(address, from->home_lines);
+    uint64_t* displaced = home == line ? nullptr : &from->lines[home].displaced;
     Payload payload = from->payloads[line * kWays + way];
     Entry moved = ReserveIn(to, address);
     if (!moved) {  // no room: stay
       if (!sys::CompareExchange(key, address | kMoving, seen)) {
-        Release(Entry{key, nullptr, nullptr});
+        Release(Entry{key, nullptr, displaced});
         if (finish_taken != nullptr) finish_taken(payload);
       }
       continue;
@@ -287,15 +338,17 @@ void LiveTable::MoveLine(Table* from, Table* to, uint64_t line) {
     Count(&to->live, address, 1);
     *moved.payload = payload;
     Publish(moved, address);
-    if (!sys::CompareExchange(key, address | kMoving, uint64_t{0})) {
-      // A free came while it moved. Its address may be in use again already, so finish exactly this entry.
-      if (sys::CompareExchange(moved.key, address | kVisible, address | kReserved)) {
-        Release(moved);
-        Count(&to->live, address, -1);
-        if (finish_taken != nullptr) finish_taken(payload);
-      }
-      Release(Entry{key, nullptr, nullptr});
+    if (sys::CompareExchange(key, address | kMoving, uint64_t{0})) {
+      if (displaced != nullptr) Undisplace(displaced);
+      continue;
     }
+    // A free came while it moved. Its address may be in use again already, so finish exactly this entry.
+    if (sys::CompareExchange(moved.key, address | kVisible, address | kReserved)) {
+      Release(moved);
+      Count(&to->live, address, -1);
+      if (finish_taken != nullptr) finish_taken(payload);
+    }
+    Release(Entry{key, nullptr, displaced});
   }
 }
 
@@ -317,10 +370,14 @@ void LiveTable::AfterFork(uint32_t generation) {
         // A move cut in two: the copy in the newest table, if published, is the one; this one leaves. Else it stays.
         uint64_t& key = table->lines[line].key[way];
         if ((key & kMoving) == 0) continue;
-        uint64_t address = key & kAddressMask;
-        bool taken = (key & kTaken) != 0;
+        const uint64_t address = key & kAddressMask;
+        const bool taken = (key & kTaken) != 0;
         key = 0;
-        if (!taken && !MayContainIn(set->Newest(), address)) key = address | kVisible;
+        if (!taken && !MayContainIn(set->Newest(), address)) {
+          key = address | kVisible;
+        } else if (const uint64_t home = HomeLine(address, table->home_lines); home != line) {
+          Undisplace(&table->lines[home].displaced);
+        }
       }
     }
   }

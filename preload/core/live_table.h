@@ -4,9 +4,9 @@
 // only a growth in progress elsewhere is waited for, boundedly: a move takes nanoseconds unless its thread is preempted). Lives in private memory: free, realloc and fork never
 // read a shared slot for content.
 //
-// Lines of 64 bytes hold seven keys and a count of entries that belong here but stand in one of the next lines; payloads
-// stand beside them, so a miss costs one cache line unless that count says otherwise. Nothing wears out under churn: a
-// displaced entry that leaves lowers the count again. An entry is claimed by compare-and-swap of its key; who claims it
+// Lines of 64 bytes hold seven keys and a word about entries that belong here but stand in one of the next lines: how
+// many, and how far the farthest may be. Payloads stand beside them, so a miss costs one cache line unless that word says
+// otherwise. Nothing wears out under churn: a displaced entry that leaves lowers the count again. An entry is claimed by compare-and-swap of its key; who claims it
 // is its only owner, and the slot's only writer.
 #pragma once
 
@@ -33,7 +33,7 @@ class LiveTable {
   struct Entry {
     uint64_t* key = nullptr;
     Payload* payload = nullptr;
-    uint64_t* displaced = nullptr;  // the home line's count, when the entry stands elsewhere
+    uint64_t* displaced = nullptr;  // the home line's word, when the entry stands elsewhere
     explicit operator bool() const { return key != nullptr; }
   };
 
@@ -62,7 +62,9 @@ class LiveTable {
 
  private:
   static constexpr uint32_t kWays = 7;
-  static constexpr uint32_t kProbes = 4;  // lines looked at beyond the home line
+  // Lines beyond the home line that may be used. So many that a table of millions of lines becomes as full as a small one
+  // before one corner of it has no room; most displaced entries are in the next line.
+  static constexpr uint32_t kProbes = 32;
   static constexpr uint64_t kAddressMask = 0xFFFF'FFFF'FFFF;
   static constexpr uint64_t kVisible = uint64_t{1} << 62;   // claimable
   static constexpr uint64_t kMoving = uint64_t{1} << 61;    // being moved to the new table
@@ -71,7 +73,7 @@ class LiveTable {
 
   struct Line {
     uint64_t key[kWays];
-    uint64_t displaced;  // entries of this home line in the next kProbes lines
+    uint64_t displaced;  // of this home line's entries in the next kProbes lines: number, and greatest distance << 32
   };
   static_assert(sizeof(Line) == 64);
 
@@ -82,7 +84,9 @@ class LiveTable {
     uint64_t all_lines;      // home_lines + kProbes
     uint64_t live;           // entries, estimated; may be seen below zero
     uint64_t moved_lines;    // migration cursor, under the lock
+    uint8_t* given_back;     // [all_lines / kChunkLines + 1], under the lock: memory of those lines is the kernel's again
   };
+  static constexpr uint64_t kChunkLines = 4096;  // whole pages of keys and of payloads
 
   // The tables in use, oldest first, newest last: blocks enter the newest, and the oldest is being emptied into it. One
   // table most of the time, two after a growth; more only when growth outruns migration. Replaced whole, never changed.
@@ -101,7 +105,11 @@ class LiveTable {
   Found ClaimIn(Table* table, uint64_t address, Entry* entry);
   Found ClaimInLine(Table* table, uint64_t line, uint64_t address, Entry* entry);
   static bool LineMayHold(const Line& line, uint64_t address);
-  bool Emptied(const Table* table) const;
+  static bool Emptied(const Table* table, uint64_t first, uint64_t end);
+  static bool LeadsBeyond(const Table* table, uint64_t first, uint64_t end);
+  static void GiveBack(Table* table, uint64_t chunk);
+  static void GiveBackMoved(Table* table);
+  static void Undisplace(uint64_t* displaced);
   void Retire(Table* table);
   bool MayContainIn(const Table* table, uint64_t address) const;
   void Grow(Table* full);

@@ -42,7 +42,7 @@ MainProgram FindMainProgram() {
   return main;
 }
 
-// The first object's definition in load order, but the main program's and ours.
+// The first object's definition in load order, but the main program's.
 void* FindInLibraries(const MainProgram& main, const char* name) {
   const r_debug* debug = nullptr;
   for (const ElfW(Dyn)* entry = main.dynamic; entry != nullptr && entry->d_tag != DT_NULL; ++entry) {
@@ -52,16 +52,16 @@ void* FindInLibraries(const MainProgram& main, const char* name) {
   for (const link_map* object = debug->r_map; object != nullptr; object = object->l_next) {
     if (object->l_ld == nullptr || object->l_ld == main.dynamic) continue;
     uint64_t found = unwind::FindDynamicFunction(object->l_addr, object->l_ld, name);
-    if (found != 0 && !imports::InOwnImage(found)) return reinterpret_cast<void*>(found);
+    if (found != 0) return reinterpret_cast<void*>(found);
   }
   return nullptr;
 }
 
-// What the program's own calls of `name` reach when this library is not in their way. An address inside the main
-// program that it does not define is its linkage stub (psABI: "Function Addresses"), which leads to an import.
+// What the program's own calls of `name` reach; this library's function where it stands first. An address inside the
+// main program that it does not define is its linkage stub (psABI: "Function Addresses"), which leads to an import.
 void* FindFirst(const char* name) {
   void* found = dlsym(RTLD_DEFAULT, name);
-  if (IsOurs(found)) return nullptr;
+  if (found == nullptr || IsOurs(found)) return found;
   MainProgram main = FindMainProgram();
   uint64_t address = reinterpret_cast<uint64_t>(found);
   if (address < main.start || address >= main.end || main.dynamic == nullptr) return found;
@@ -70,7 +70,9 @@ void* FindFirst(const char* name) {
 }
 
 void* Find(const char* name) {
-  return FindStanding() == Standing::kPreloaded ? dlsym(RTLD_NEXT, name) : FindFirst(name);
+  if (FindStanding() == Standing::kPreloaded) return dlsym(RTLD_NEXT, name);
+  void* found = FindFirst(name);
+  return IsOurs(found) ? nullptr : found;
 }
 
 // Runs `work` with the thread busy and errno kept: dlsym may allocate, and may set errno also when it succeeds.
@@ -90,8 +92,7 @@ Standing FindStanding() {
   Known known = sys::LoadRelaxed(&g_known);
   if (known == Known::kNo) {
     // No program defines all three; one that defines malloc itself is preloaded all the same.
-    known = Asking([] { return IsOurs(dlsym(RTLD_DEFAULT, "_exit")) || IsOurs(dlsym(RTLD_DEFAULT, "malloc")) ||
-                               IsOurs(dlsym(RTLD_DEFAULT, "close")); })
+    known = Asking([] { return IsOurs(FindFirst("_exit")) || IsOurs(FindFirst("malloc")) || IsOurs(FindFirst("close")); })
                 ? Known::kPreloaded
                 : Known::kInjected;
     sys::StoreRelaxed(&g_known, known);
@@ -101,12 +102,12 @@ Standing FindStanding() {
 
 bool ExecutableDefinesMalloc() {
   if (FindStanding() != Standing::kPreloaded) return false;
-  return !Asking([] { return IsOurs(dlsym(RTLD_DEFAULT, "malloc")); });
+  return !Asking([] { return IsOurs(FindFirst("malloc")); });
 }
 
 void* FindAllocatorFunction(const char* name) {
   if (FindStanding() == Standing::kPreloaded) {
-    void* first = dlsym(RTLD_DEFAULT, name);
+    void* first = FindFirst(name);
     if (first != nullptr && !IsOurs(first)) return first;
   }
   return Find(name);

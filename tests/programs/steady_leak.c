@@ -25,12 +25,19 @@ __attribute__((noinline)) static void SlowLeak(void) {
 }
 __attribute__((noinline)) static void SlowOpen(void) { (void)!open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
+static double Now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 static void* Churn(void* argument) {
   uint32_t seed = (uint32_t)(uintptr_t)argument * 2654435761u + 1;
   void* slots[kSlots] = {0};
-  while (!stop) {
-    int burst = rate == 0 ? 1000 : rate / 100;
-    for (int i = 0; i < burst; ++i) {
+  double began = Now();
+  for (long done = 0; !stop;) {
+    long due = rate == 0 ? done + 1000 : (long)((Now() - began) * rate);  // by the clock: a busy machine is caught up with
+    for (; done < due; ++done) {
       seed = seed * 1664525u + 1013904223u;
       uint32_t slot = (seed >> 8) % kSlots;
       free(slots[slot]);
@@ -47,10 +54,12 @@ int main(int argc, char** argv) {
   signal(SIGTERM, OnTerminate);
   pthread_t threads[kThreads];
   for (intptr_t i = 0; i < kThreads; ++i) pthread_create(&threads[i], NULL, Churn, (void*)(i + 1));
-  for (long i = 1; !stop; ++i) {
-    SlowLeak();
-    if (i % 50 == 0) SlowOpen();
-    usleep(20000);
+  double began = Now();
+  for (long done = 0; !stop; usleep(20000)) {
+    for (long due = (long)((Now() - began) * 50); done < due; ++done) {
+      SlowLeak();
+      if (done % 50 == 0) SlowOpen();
+    }
   }
   for (int i = 0; i < kThreads; ++i) pthread_join(threads[i], NULL);
   return 0;

@@ -90,7 +90,8 @@ def guest_bound(options, data, threads):
 
 def verdicts(options, data):
     found = {}
-    for site in report(options, "findings", data).get("sites", []):
+    answer = report(options, "findings", data, "--limit", "0")
+    for site in answer["sites"] + answer["handle_sites"]:
         for frame in site["stack"]:
             found.setdefault(frame["function"], site["verdict"])
     return found
