@@ -116,7 +116,8 @@ TEST(ExportFirefox, StacksReadBackWhole) {
 }
 
 TEST(ExportFirefox, EveryColumnIsAsLongAsItsTable) {
-  for (const json& thread : Firefox(SampleProfile())["threads"]) {
+  const json profile = Firefox(SampleProfile());
+  for (const json& thread : profile["threads"]) {
     for (const char* table : {"stackTable", "frameTable", "funcTable", "resourceTable", "samples", "markers"}) {
       for (const auto& [name, column] : thread[table].items()) {
         if (!column.is_array()) continue;
