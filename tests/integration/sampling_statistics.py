@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Sampled figures are unbiased and their 95 % limits are right: the same live set recorded under many seeds.
 
-    sampling_statistics.py --bin DIR --work DIR --program sampling_mix [--runs 200]
+    sampling_statistics.py --bin DIR --work DIR --program sampling_mix [--runs 200] [--modes fixed,adaptive,thinned]
 
-Three intervals, three mixes of sizes. Of live bytes and live blocks the mean of the estimates must be within 0.5 % of the
+Fixed: three intervals, three mixes of sizes. Adaptive: the interval follows the budget while the program runs. Thinned: exact
+mode in a memory cgroup so small that the records do not fit, and are thinned (left out where there are no cgroups). Of live bytes and live blocks the mean of the estimates must be within 0.5 % of the
 truth, or within three standard errors where those are more (few runs; counts of blocks much smaller than the interval).
 The limits must cover the truth in 93 to 97 % of all runs taken together; one combination alone may be at 89 to 99.5 %,
 some three standard deviations of 200 draws. Where nothing is left to chance (every block is larger than the interval) the
@@ -14,6 +15,7 @@ import argparse
 import json
 import math
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -23,17 +25,45 @@ INTERVALS = [4096, 16384, 65536]
 MIXES = ["small", "mixed", "large"]
 
 
-def one_run(options, mix, interval, seed):
-    """((true bytes, true blocks), (estimate of bytes, estimate of blocks))"""
+# Of the two modes in which the interval is not known beforehand: what the program is made to hold, per mix of sizes.
+ADAPTIVE_BYTES = {"small": 100 << 20, "mixed": 400 << 20, "large": 800 << 20}
+THINNED_BYTES = {"small": 30 << 20}  # 260,000 blocks, in pages for some 60,000
+THINNED_LIMIT = 96 << 20  # 2 % of it would be less than the least there is, 2 MiB of pages
+
+
+class Cgroup:
+    """A memory cgroup of our own; `enter` is for a child before it runs the program."""
+
+    def __init__(self, limit_bytes):
+        v1 = pathlib.Path("/sys/fs/cgroup/memory")
+        base = v1 if v1.is_dir() else pathlib.Path("/sys/fs/cgroup")
+        self.group = base / f"leakhunt-statistics-{os.getpid()}"
+        self.group.mkdir()
+        (self.group / ("memory.limit_in_bytes" if base == v1 else "memory.max")).write_text(str(limit_bytes))
+
+    def enter(self):
+        (self.group / "cgroup.procs").write_text(str(os.getpid()))
+
+    def remove(self):
+        self.group.rmdir()
+
+
+def one_run(options, mix, mode, seed):
+    """((true bytes, true blocks), (estimate of bytes, estimate of blocks)); mode: a fixed interval, or a name."""
     recording = os.path.join(options.work, "recording")
     shutil.rmtree(recording, ignore_errors=True)
-    collect = [os.path.join(options.bin, "leakhunt-collect"), "--quiet", "--sample-bytes", str(interval), "--track", "heap",
-               "--output", recording, "--socket", os.path.join(options.work, "socket"), "--"]
-    done = subprocess.run(collect + [options.program, mix, str(SAMPLES * interval)], stdout=subprocess.PIPE, check=True,
-                          env={**os.environ, "LEAKHUNT_SEED": str(seed)}, timeout=120)
+    held = {"adaptive": ADAPTIVE_BYTES, "thinned": THINNED_BYTES}.get(mode, {}).get(mix) or SAMPLES * mode
+    sampling = {"adaptive": ["--budget", "1%"], "thinned": ["--sample-bytes", "1"]}.get(mode) or ["--sample-bytes", str(mode)]
+    collect = [os.path.join(options.bin, "leakhunt-collect"), "--quiet", *sampling, "--track", "heap", "--output", recording,
+               "--socket", os.path.join(options.work, "socket"), "--"]
+    done = subprocess.run(collect + [options.program, mix, str(held)], stdout=subprocess.PIPE, check=True,
+                          env={**os.environ, "LEAKHUNT_SEED": str(seed)}, timeout=120,
+                          preexec_fn=options.cgroup.enter if mode == "thinned" else None)
     shown = subprocess.run([os.path.join(options.bin, "leakhunt-report"), "top-sites", recording, "--format", "json",
                             "--symbols", "off", "--limit", "1"], stdout=subprocess.PIPE, check=True, timeout=60)
     answer = json.loads(shown.stdout)
+    if mode == "thinned":
+        assert answer["sampling"]["mode"] == "sampled", answer["sampling"]
     site = answer["sites"][0]
     assert answer["losses"]["records"] == 0, answer["losses"]
     return tuple(int(word) for word in done.stdout.split()), (site["live_bytes"], site["live_count"])
@@ -75,25 +105,37 @@ def main():
     for name in ("--bin", "--work", "--program"):
         parser.add_argument(name, required=True)
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--modes", type=lambda text: text.split(","), default=["fixed"])
     options = parser.parse_args()
+    options.cgroup = None
+    if "thinned" in options.modes:
+        try:
+            options.cgroup = Cgroup(THINNED_LIMIT)
+        except OSError as error:
+            print(f"left out: thinned ({error})")
+            options.modes.remove("thinned")
+    combinations = [(mode, mix) for mode in INTERVALS for mix in MIXES] if "fixed" in options.modes else []
+    combinations += [("adaptive", mix) for mix in ADAPTIVE_BYTES] if "adaptive" in options.modes else []
+    combinations += [("thinned", mix) for mix in THINNED_BYTES] if "thinned" in options.modes else []
     shutil.rmtree(options.work, ignore_errors=True)
     os.makedirs(options.work)
 
     wrong, covered, chance = [], 0, 0
-    for interval in INTERVALS:
-        for mix in MIXES:
-            tallies = {"bytes": Tally(), "blocks": Tally()}
-            for seed in range(1, options.runs + 1):
-                truth, estimates = one_run(options, mix, interval, seed)
-                for tally, true_value, estimate in zip(tallies.values(), truth, estimates):
-                    tally.add(true_value, estimate)
-            for what, tally in tallies.items():
-                name = f"interval {interval}, {mix}, live {what}"
-                print(f"{name}: mean {tally.mean() - 1:+.3%} ± {tally.standard_error():.3%}, "
-                      f"covered {tally.covered} of {tally.chance}, exact {tally.exact}", flush=True)
-                wrong += judge(name, tally)
-                covered += tally.covered
-                chance += tally.chance
+    for mode, mix in combinations:
+        tallies = {"bytes": Tally(), "blocks": Tally()}
+        for seed in range(1, options.runs + 1):
+            truth, estimates = one_run(options, mix, mode, seed)
+            for tally, true_value, estimate in zip(tallies.values(), truth, estimates):
+                tally.add(true_value, estimate)
+        for what, tally in tallies.items():
+            name = f"{mode if isinstance(mode, str) else f'interval {mode}'}, {mix}, live {what}"
+            print(f"{name}: mean {tally.mean() - 1:+.3%} ± {tally.standard_error():.3%}, "
+                  f"covered {tally.covered} of {tally.chance}, exact {tally.exact}", flush=True)
+            wrong += judge(name, tally)
+            covered += tally.covered
+            chance += tally.chance
+    if options.cgroup is not None:
+        options.cgroup.remove()
     share = covered / chance
     slack = 3 * math.sqrt(0.95 * 0.05 / chance)
     print(f"together: covered {covered} of {chance}, {share:.2%} (seeds 1 to {options.runs})")

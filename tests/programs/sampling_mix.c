@@ -1,5 +1,8 @@
 // Leaves a known amount of memory live at one call site: sampling_mix small|mixed|large TOTAL_BYTES. Sizes come from a
 // fixed generator, so every run holds the same blocks. Prints "BYTES BLOCKS" of what is live.
+//
+// As many blocks as $LEAKHUNT_SEED says come and go before: which records are kept at the memory bound depends on how many
+// there were, and runs under other seeds are to be other draws.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +32,8 @@ int main(int argc, char** argv) {
   if (argc != 3 || strchr("sml", argv[1][0]) == NULL) return 2;
   size_t total = strtoull(argv[2], NULL, 10), bytes = 0, blocks = 0;
   void* previous = NULL;  // keeps the compiler from dropping a call, and every block reachable
+  const char* seed = getenv("LEAKHUNT_SEED");
+  for (long i = 0; seed != NULL && i < atol(seed); ++i) free(FreedSite(24));
   while (bytes < total) {
     size_t size = NextSize(argv[1][0]);
     void** block = KeptSite(size < sizeof(void*) ? sizeof(void*) : size);
