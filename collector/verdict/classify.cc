@@ -67,6 +67,8 @@ class Judgement {
   bool OldOnesDie() const { return a_.blocks.hazard.known && a_.blocks.hazard.expected > 0.7; }
 
   SiteVerdict Growing() {
+    // A handful of sampled blocks says that a site grows, and nothing of how: they come in whole intervals.
+    if (a_.samples < t_.min_survivors) return Say(Verdict::kGrowingUnproven, 0.3, WhatWouldDecide());
     if (a_.recent_ratio_high < t_.recent_ratio || a_.recent_ratio < t_.recent_ratio / 2) {
       if (a_.startup_share >= t_.startup_live_share) return Say(Verdict::kStartup, 0.8);
       return Say(Verdict::kDecelerating, 1 - a_.recent_ratio);

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 
+#include "collector/verdict/classify.h"
 #include "tests/bench/verdicts/simulation.h"
 
 namespace leakhunt::verdict {
@@ -122,6 +123,19 @@ TEST(Judge, FewBlocksSayHowLongMoreIsNeeded) {
   SiteVerdict verdict = JudgeOne(SteadyLeak(Hour(), 0.002));
   EXPECT_NE(verdict.verdict, Verdict::kLeaking);
   EXPECT_NE(verdict.needs.find("needs about"), std::string::npos) << verdict.needs;
+}
+
+TEST(Judge, AHandfulOfSampledBlocksSaysNothingOfHowASiteGrows) {
+  Analysis analysis;
+  analysis.points = 55;
+  analysis.end_ms = 110'000;
+  analysis.growth = 4e6;
+  analysis.recent_ratio = 0;  // none came of late: with a mean interval of megabytes that is chance
+  analysis.recent_ratio_high = 0.1;
+  analysis.samples = 4;
+  EXPECT_EQ(Classify(History{}, analysis, 0.001, Thresholds{}).verdict, Verdict::kGrowingUnproven);
+  analysis.samples = 400;
+  EXPECT_EQ(Classify(History{}, analysis, 0.001, Thresholds{}).verdict, Verdict::kDecelerating);
 }
 
 TEST(Judge, NothingAtAllIsInconclusive) {
