@@ -1,5 +1,6 @@
 #include "collector/record/image_recorder.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -196,7 +197,20 @@ void ImageRecorder::Write(snapshot::Snapshot* snapshot) {
          ")");
 }
 
+namespace {
+
+// What a snapshot of very many stacks took goes back to the kernel: it would lie idle until the next one.
+struct GiveBackAfter {
+  ~GiveBackAfter() {
+    constexpr size_t kWorthIt = size_t{16} << 20;
+    if (mallinfo2().fordblks > kWorthIt) malloc_trim(0);
+  }
+};
+
+}  // namespace
+
 void ImageRecorder::Take(const char* reason, const std::string& label) {
+  GiveBackAfter at_the_end;
   int64_t now_ms = NowMs();
   RefreshHeader();
   ReadVitals(now_ms, watch::SmapsWish::kNow);
