@@ -3,8 +3,9 @@
 
     attach_refusals.py --bin DIR --programs DIR
 
-Case by case: no such process, statically linked, stopped, traced by a debugger, under a seccomp filter, another user's,
-not dumpable, preloaded but switched off. What needs root to be set up is left out for other users.
+Case by case: no such process, statically linked, stopped, traced by a debugger, under a seccomp filter, another user's, not
+dumpable, preloaded but switched off. And two that look so and can be: a filter that the collector is under, too, and a
+process that may not be looked into but comes by itself. What needs root to be set up is left out for other users.
 """
 
 import argparse
@@ -121,6 +122,10 @@ def main():
         filtered = sleeper(preexec_fn=allow_everything)
         programs.append(filtered)
         check("seccomp filter", filtered.pid, "seccomp filter")
+
+        status, out, err = attach(options, filtered.pid, work, preexec_fn=allow_everything)
+        results.append(status == 0)
+        print(f"{'ok  ' if status == 0 else 'FAIL'} under the collector's own filter: status {status}; {err.strip()}")
 
         off = sleeper(env={**os.environ, "LD_PRELOAD": str(options.bin.parent / "lib/libleakhunt.so"), "LEAKHUNT_COLLECTOR": "off"})
         programs.append(off)
