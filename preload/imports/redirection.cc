@@ -90,9 +90,19 @@ void EnterExport(void* context, const char* name, uint64_t address) {
   Enter(name, address, collection->find_real(name));
 }
 
-// Calls visit(object) for every object in memory but this library and the vDSO.
+// The first object of the list an object is in: each namespace of dlmopen has its own, with a C library of its own.
+const link_map* NamespaceOf(const unwind::LoadedObject& object) {
+  const link_map* first = object.map;
+  for (int i = 0; first != nullptr && first->l_prev != nullptr && i < 65'536; ++i) first = first->l_prev;
+  return first;
+}
+
+// Calls visit(object) for every object in memory but this library, the vDSO and those of other namespaces.
 template <typename Visit>
 void ForEachObject(Visit visit) {
+  unwind::LoadedObject own;
+  if (!unwind::FindLoadedObject(reinterpret_cast<uint64_t>(&InOwnImage), &own)) return;
+  const link_map* our_namespace = NamespaceOf(own);
   unwind::MapsReader maps;
   unwind::Mapping mapping;
   uint64_t done_until = 0;
@@ -102,7 +112,7 @@ void ForEachObject(Visit visit) {
     if (!unwind::FindLoadedObject(mapping.start, &object)) continue;
     done_until = object.end;
     bool described = object.headers != nullptr || object.dynamic != nullptr;
-    if (described && !InOwnImage(mapping.start)) visit(object);
+    if (described && !InOwnImage(mapping.start) && NamespaceOf(object) == our_namespace) visit(object);
   }
 }
 

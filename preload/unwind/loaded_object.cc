@@ -129,6 +129,7 @@ bool AskLoader(uint64_t pc, LoadedObject* object) {
   object->end = reinterpret_cast<uint64_t>(found.end);
   object->bias = found.map->l_addr;
   object->dynamic = found.map->l_ld;
+  object->map = found.map;
   object->eh_frame_header = reinterpret_cast<uint64_t>(found.eh_frame);
   object->identity = reinterpret_cast<uint64_t>(found.map) ^ object->eh_frame_header << 1;
   object->path = PathOf(found.map->l_name);

@@ -16,6 +16,7 @@ struct LoadedObject {
   const ElfW(Phdr) * headers = nullptr;  // null = not found in memory; `eh_frame_header` may still be known
   uint32_t header_count = 0;
   const ElfW(Dyn) * dynamic = nullptr;   // as the loader knows it; null = look in `headers`
+  const link_map* map = nullptr;         // the loader's own record; null = not known
   uint64_t eh_frame_header = 0;          // hint; 0 = look in `headers`
   uint64_t probe = 0;                    // an address inside that the loader knows
   uint64_t entry = 0;                    // address the program starts at; 0 = not known
