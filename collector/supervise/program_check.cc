@@ -127,9 +127,9 @@ ProgramCheck CheckProgram(const std::string& path) {
   return {ObstacleOf(file), file};
 }
 
-bool IsLibcNeutral(const std::string& library) {
+bool LoadsUnderMusl(const std::string& library) {
   ElfFile elf(library);
-  return elf && !elf.Needs("libc.so.6") && !elf.Needs("ld-linux-x86-64.so.2");
+  return elf && !elf.Needs("ld-linux-x86-64.so.2") && !elf.Needs("ld-linux-aarch64.so.1") && !elf.Needs("libgcc_s.so.1");
 }
 
 std::string Explain(const ProgramCheck& check) {

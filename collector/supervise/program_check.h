@@ -13,7 +13,7 @@ enum class Obstacle {
   kNone,          // or cannot tell
   kStatic,        // no dynamic loader: LD_PRELOAD has no effect
   kPrivileged,    // set-user-ID, set-group-ID or file capabilities: the loader ignores us
-  kMusl,          // musl's loader would refuse a library that needs glibc
+  kMusl,          // another C library: see LoadsUnderMusl
   kOtherMachine,  // 32-bit or another architecture: the loader would complain on the program's stderr
 };
 
@@ -25,8 +25,9 @@ struct ProgramCheck {
 // `path` as it would be executed.
 ProgramCheck CheckProgram(const std::string& path);
 
-// True when the loader of a musl program can take `library`: it needs no glibc.
-bool IsLibcNeutral(const std::string& library);
+// True when the loader of a musl program can take `library`: it needs the C library alone, by a name that musl's loader
+// takes for its own ("libc." and any ending: ldso/dynlink.c, load_library), and none of glibc's loader.
+bool LoadsUnderMusl(const std::string& library);
 
 // One line for people: what stands in the way and what to do. Empty for kNone.
 std::string Explain(const ProgramCheck& check);

@@ -99,7 +99,7 @@ class Run {
     Launch launch{path, options_.command, PlainEnvironment()};
     std::filesystem::path library = FindLibrary();
     ProgramCheck check = CheckProgram(path);
-    if (check.obstacle == Obstacle::kMusl && !library.empty() && IsLibcNeutral(library.native()))
+    if (check.obstacle == Obstacle::kMusl && !library.empty() && LoadsUnderMusl(library.native()))
       check.obstacle = Obstacle::kNone;
     if (std::string why = Explain(check); !why.empty()) Refuse(why);
     if (check.obstacle == Obstacle::kMusl || check.obstacle == Obstacle::kOtherMachine) return launch;
