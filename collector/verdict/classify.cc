@@ -77,8 +77,17 @@ class Judgement {
     return Say(Verdict::kGrowingUnproven, 0.5, WhatWouldDecide());
   }
 
+  // The live figure itself is a guess from a handful of sampled blocks: when they came says when chance picked one. Large
+  // blocks are certain however few they are.
+  bool Guessed() const {
+    constexpr double kUncertain = 0.25;  // standard deviation over the figure
+    if (history_.points.empty()) return false;
+    const HistoryPoint& last = history_.points.back();
+    return last.variance > kUncertain * kUncertain * last.live * last.live;
+  }
+
   SiteVerdict Still() {
-    if (a_.samples < t_.min_survivors && a_.turnover * a_.samples < t_.min_survivors && Rising()) {
+    if (a_.samples < t_.min_survivors && a_.turnover * a_.samples < t_.min_survivors && (Rising() || Guessed())) {
       return Say(Verdict::kInconclusive, 0.3, WhatWouldDecide());
     }
     if (a_.startup_share >= t_.startup_live_share) return Say(Verdict::kStartup, a_.startup_share);

@@ -159,7 +159,7 @@ def main():
             bounds.see("guest, bytes", last[-1]["leakhunt_bytes"], guest_bound(options, data, 5))
     faults += bounds.passed[:10]
     # By default little of it may be sampled in minutes, of a program that uses next to no CPU: then that is what is said.
-    undecided = {"growing-unproven", "inconclusive"} if options.mode == "default" and options.duration < 3600 else set()
+    undecided = {"growing-unproven", "inconclusive", None} if options.mode == "default" and options.duration < 3600 else set()
     for function, allowed in (("SlowLeak", undecided), ("SlowOpen", set())) if options.duration >= 100 else ():
         if shown.get(function) not in {"leaking"} | allowed:
             faults.append(f"{function} is {shown.get(function)}")

@@ -138,6 +138,21 @@ TEST(Judge, AHandfulOfSampledBlocksSaysNothingOfHowASiteGrows) {
   EXPECT_EQ(Classify(History{}, analysis, 0.001, Thresholds{}).verdict, Verdict::kDecelerating);
 }
 
+TEST(Judge, AGuessFromAHandfulOfSampledBlocksIsNoStartup) {
+  Analysis analysis;
+  analysis.points = 55;
+  analysis.end_ms = 110'000;
+  analysis.samples = 2;
+  analysis.startup_share = 1;
+  History history;
+  history.points.resize(1);
+  history.points.back().live = 16e6;
+  history.points.back().variance = 128e12;  // two blocks of 512 bytes for 8 MB each
+  EXPECT_EQ(Classify(history, analysis, 1, Thresholds{}).verdict, Verdict::kInconclusive);
+  history.points.back().variance = 0;  // two large blocks
+  EXPECT_EQ(Classify(history, analysis, 1, Thresholds{}).verdict, Verdict::kStartup);
+}
+
 TEST(Judge, NothingAtAllIsInconclusive) {
   EXPECT_EQ(JudgeOne({}).verdict, Verdict::kInconclusive);
   EXPECT_TRUE(Judge({}).empty());
