@@ -86,8 +86,15 @@ class Judgement {
     return last.variance > kUncertain * kUncertain * last.live * last.live;
   }
 
+  // Births spread over the run would all have been in its first part by less than this chance.
+  bool CertainlyAtTheStart() const {
+    constexpr double kChance = 0.01;
+    return a_.startup_share > 0.99 && std::pow(t_.startup_births, a_.samples) < kChance;
+  }
+
   SiteVerdict Still() {
-    if (a_.samples < t_.min_survivors && a_.turnover * a_.samples < t_.min_survivors && (Rising() || Guessed())) {
+    bool few = a_.samples < t_.min_survivors && a_.turnover * a_.samples < t_.min_survivors;
+    if (few && (Rising() || Guessed()) && !CertainlyAtTheStart()) {
       return Say(Verdict::kInconclusive, 0.3, WhatWouldDecide());
     }
     if (a_.startup_share >= t_.startup_live_share) return Say(Verdict::kStartup, a_.startup_share);

@@ -149,6 +149,9 @@ TEST(Judge, AGuessFromAHandfulOfSampledBlocksIsNoStartup) {
   history.points.back().live = 16e6;
   history.points.back().variance = 128e12;  // two blocks of 512 bytes for 8 MB each
   EXPECT_EQ(Classify(history, analysis, 1, Thresholds{}).verdict, Verdict::kInconclusive);
+  analysis.samples = 4;  // that all four would come so early of a site that goes on is next to impossible
+  EXPECT_EQ(Classify(history, analysis, 1, Thresholds{}).verdict, Verdict::kStartup);
+  analysis.samples = 2;
   history.points.back().variance = 0;  // two large blocks
   EXPECT_EQ(Classify(history, analysis, 1, Thresholds{}).verdict, Verdict::kStartup);
 }
