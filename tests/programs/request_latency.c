@@ -61,7 +61,7 @@ static void Run(long milliseconds) {
     start = done;
   }
   qsort(latencies, (size_t)count, sizeof(latencies[0]), Compare);
-  printf("%ld %u %u %u %u\n", count, latencies[count / 2], latencies[count / 100 * 99], latencies[count / 1000 * 999],
+  printf("%ld %u %u %u %u\n", count, latencies[count / 2], latencies[count * 99 / 100], latencies[count * 999 / 1000],
          latencies[count - 1]);
   fflush(stdout);
 }
