@@ -174,7 +174,6 @@ namespace {
 // The one thread that may: everything between kUnstarted and recording.
 bool Start(const char* const* environment, uint32_t flags) {
   sys::InitializeClock(getauxval(AT_SYSINFO_EHDR));
-  g_environment = environment;
   ReadEnvironment(environment, &g_process.options);
   transport::SetRuntimeDirectory(environment);
   if (g_process.options.collector == CollectorMode::kOff) {
@@ -222,7 +221,8 @@ bool Resume(const char* const* settings) {
 void StartProcess() {
   if (!sys::CompareExchange(&g_process.mode, Mode::kUnstarted, Mode::kStarting)) return;
   ++t_local.busy;
-  Start(ProcessEnvironment(), 0);
+  g_environment = ProcessEnvironment();  // for a collector to be started; the settings of an attach do not outlive it
+  Start(g_environment, 0);
   --t_local.busy;
 }
 
