@@ -11,8 +11,6 @@
 namespace leakhunt::core {
 namespace {
 
-constexpr uint64_t kTimedEvery = 512;
-constexpr uint64_t kHousekeepEvery = 64;
 constexpr uint64_t kTickNs = 100'000'000;
 constexpr uint64_t kForkAndExecNs = 20'000'000;
 constexpr double kVisitsPerBlock = 2;  // a birth and a death
@@ -105,19 +103,21 @@ void ForgetMeasurements() {
   g_governor.next_tick_ns = 0;
 }
 
-void VisitBegin(ThreadState* state) {
-  if (__builtin_expect(g_governor.clock_cost_ns == 0, 0)) sys::StoreRelaxed(&g_governor.clock_cost_ns, ClockCost());
-  if (__builtin_expect(state->visits % kTimedEvery == 0, 0)) sys::StoreRelaxed(&g_governor.timed_start_ns, sys::MonotonicNs());
+void BeginTimedVisit() {
+  if (g_governor.clock_cost_ns == 0) sys::StoreRelaxed(&g_governor.clock_cost_ns, ClockCost());
+  sys::StoreRelaxed(&g_governor.timed_start_ns, sys::MonotonicNs());
 }
 
-void VisitEnd(ThreadState* state) {
+// After the first visit of a thread, and every kHousekeepEvery.
+void Housekeep(ThreadState* state) {
   Governor& g = g_governor;
-  if (__builtin_expect(state->visits % kTimedEvery == 0 && state->visits != 0, 0)) {
+  const uint64_t visit = state->visits - 1;
+  if (visit % kTimedEvery == 0 && visit != 0) {
     uint64_t cost = sys::MonotonicNs() - sys::LoadRelaxed(&g.timed_start_ns);
     cost = cost > g.clock_cost_ns ? cost - g.clock_cost_ns : 0;
     if (cost < 100'000) sys::StoreRelaxed(&g.unit_cost_ns, (g.unit_cost_ns * 7 + cost) / 8);  // else: preempted
   }
-  if (__builtin_expect(++state->visits % kHousekeepEvery != 0, 1)) return;
+  if (visit == 0) return;
   protocol::ProcessHeader* header = Header();
   sys::AddRelaxed(&header->slow_visits, kHousekeepEvery);
   sys::AddRelaxed(&header->own_cpu_ns, kHousekeepEvery * g.unit_cost_ns);

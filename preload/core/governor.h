@@ -15,8 +15,19 @@ namespace leakhunt::core {
 
 inline constexpr uint64_t kFirstIntervalBytes = 64 * 1024;  // with a budget, until the first measurement
 
-void VisitBegin(ThreadState* state);
-void VisitEnd(ThreadState* state);
+inline constexpr uint64_t kTimedEvery = 512;
+inline constexpr uint64_t kHousekeepEvery = 64;
+
+// Around the work of one visit to the slow path.
+void BeginTimedVisit();
+inline void VisitBegin(ThreadState* state) {
+  if (__builtin_expect(state->visits % kTimedEvery == 0, 0)) BeginTimedVisit();
+}
+void Housekeep(ThreadState* state);
+inline void VisitEnd(ThreadState* state) {
+  static_assert(kTimedEvery % kHousekeepEvery == 0);
+  if (__builtin_expect(state->visits++ % kHousekeepEvery == 0, 0)) Housekeep(state);
+}
 
 // The mean interval of the whole process from now on; threads adopt it at their next visit. Clamped to what
 // protocol::EncodeInterval expresses. Written to the header's history.

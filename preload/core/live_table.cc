@@ -12,28 +12,12 @@ constexpr uint32_t kLinesAReserve = 8;
 constexpr int kMoveSpins = 2'000;        // ~50 us
 constexpr int kMoveWaits = kMoveSpins + 200;
 
-// Fibonacci hashing (Knuth, TAOCP 6.4) with one fold; then fastrange (Lemire 2019) onto any number of lines.
-uint64_t HomeLine(uint64_t address, uint64_t lines) {
-  uint64_t h = (address >> 4) * 0x9E37'79B9'7F4A'7C15u;
-  h ^= h >> 32;
-  h *= 0xD6E8'FEB8'6659'FD93u;
-  return static_cast<uint64_t>((static_cast<unsigned __int128>(h) * lines) >> 64);
-}
-
-// How full a table is need not be exact, and a counter that all threads write is a shared line: one address in sixteen
-// is counted, as sixteen, by its own bits, so that it leaves the count as it came.
-void Count(uint64_t* live, uint64_t address, int64_t sign) {
-  constexpr uint64_t kOneIn = 16;
-  if (((address >> 4) * 0x9E37'79B9'7F4A'7C15u) >> 60 == 0) sys::AddRelaxed(live, static_cast<uint64_t>(sign) * kOneIn);
-}
-
 // The word of a line about its displaced entries.
-uint32_t DisplacedCount(uint64_t word) { return static_cast<uint32_t>(word); }
 uint64_t DisplacedReach(uint64_t word) { return word >> 32; }
 
 void RaiseReach(uint64_t* displaced, uint64_t distance) {
   uint64_t seen = sys::LoadRelaxed(displaced);
-  while (DisplacedReach(seen) < distance && !sys::CompareExchange(displaced, seen, distance << 32 | DisplacedCount(seen))) {
+  while (DisplacedReach(seen) < distance && !sys::CompareExchange(displaced, seen, distance << 32 | static_cast<uint32_t>(seen))) {
     seen = sys::LoadRelaxed(displaced);
   }
 }
@@ -44,11 +28,12 @@ LiveTable::Table* LiveTable::MakeTable(uint64_t home_lines) {
   uint64_t all_lines = home_lines + kProbes;
   auto* table = static_cast<Table*>(sys::Carve(sizeof(Table)));
   if (table == nullptr) return nullptr;
-  table->lines = static_cast<Line*>(sys::MapPrivate(all_lines * sizeof(Line)));
-  table->payloads = static_cast<Payload*>(sys::MapPrivate(all_lines * kWays * sizeof(Payload)));
+  table->lines = static_cast<Line*>(sys::MapPrivateHuge(all_lines * sizeof(Line)));
+  table->payloads = static_cast<Payload*>(sys::MapPrivateHuge(all_lines * kWays * sizeof(Payload)));
   table->given_back = static_cast<uint8_t*>(sys::Carve(all_lines / kChunkLines + 1));
   if (table->lines == nullptr || table->payloads == nullptr || table->given_back == nullptr) return nullptr;
   table->home_lines = home_lines;
+  table->grow_at = static_cast<int64_t>(home_lines * kWays * 3 / 4);
   table->all_lines = all_lines;
   return table;
 }
@@ -73,14 +58,6 @@ bool LiveTable::Replace(Table* add, Table* remove) {
   return true;
 }
 
-// Bit w set: key w of the line is `wanted`. Without a branch a key: which of the seven it is, nobody can predict.
-uint32_t LiveTable::Matches(const Line& line, uint64_t wanted) {
-  uint32_t mask = 0;
-#pragma GCC unroll 7
-  for (uint32_t way = 0; way < kWays; ++way) mask |= uint32_t{sys::LoadRelaxed(&line.key[way]) == wanted} << way;
-  return mask;
-}
-
 LiveTable::Entry LiveTable::ReserveIn(Table* table, uint64_t address) {
   const uint64_t reserved = (address & kAddressMask) | kReserved;
   const uint64_t home = HomeLine(address, table->home_lines);
@@ -90,7 +67,7 @@ LiveTable::Entry LiveTable::ReserveIn(Table* table, uint64_t address) {
     const uint32_t free_ways = Matches(line, 0);
     if (displaced != nullptr && free_ways != 0) RaiseReach(displaced, index - home);  // before the key, as the count
     for (uint32_t mask = free_ways; mask != 0; mask &= mask - 1) {
-      const uint32_t way = static_cast<uint32_t>(__builtin_ctz(mask));
+      const uint32_t way = FirstWay(mask);
       if (sys::CompareExchange(&line.key[way], uint64_t{0}, reserved)) {
         return Entry{&line.key[way], &table->payloads[index * kWays + way], displaced};
       }
@@ -110,11 +87,11 @@ void LiveTable::Undisplace(uint64_t* displaced) {
   if (DisplacedCount(word) == 0 && word != 0) sys::CompareExchange(displaced, word, uint64_t{0});
 }
 
-LiveTable::Entry LiveTable::Reserve(uint64_t address) {
+LiveTable::Entry LiveTable::ReserveSlow(uint64_t address) {
   if (__builtin_expect(Set()->count > 1, 0)) Migrate(kLinesAReserve);
   for (int attempt = 0; attempt < 6; ++attempt) {
     Table* table = Set()->Newest();
-    if (static_cast<int64_t>(sys::LoadRelaxed(&table->live)) >= static_cast<int64_t>(table->home_lines * 21 / 4)) {  // three quarters: few are displaced
+    if (static_cast<int64_t>(sys::LoadRelaxed(&table->live)) >= table->grow_at) {
       Grow(table);
       table = Set()->Newest();
     }
@@ -131,15 +108,6 @@ LiveTable::Entry LiveTable::Reserve(uint64_t address) {
     Release(entry);
   }
   return Entry{};
-}
-
-void LiveTable::Publish(Entry entry, uint64_t address) {
-  sys::StoreRelease(entry.key, (address & kAddressMask) | kVisible);  // partner: ClaimIn's CAS
-}
-
-void LiveTable::Release(Entry entry) {
-  sys::StoreRelease(entry.key, uint64_t{0});
-  if (entry.displaced != nullptr) Undisplace(entry.displaced);
 }
 
 LiveTable::Found LiveTable::ClaimInLine(Table* table, uint64_t index, uint64_t address, Entry* entry) {
@@ -177,27 +145,6 @@ LiveTable::Found LiveTable::ClaimIn(Table* table, uint64_t address, Entry* entry
   return found;
 }
 
-LiveTable::Entry LiveTable::Claim(uint64_t address) {
-  // Nearly always: one table, and the entry in its home line or nowhere.
-  if (const Tables* set = Set(); __builtin_expect(set->count == 1, 1)) {
-    Table* table = set->at[0];
-    const uint64_t home = HomeLine(address, table->home_lines);
-    Line& line = table->lines[home];
-    const uint64_t visible = (address & kAddressMask) | kVisible;
-    const uint32_t mask = Matches(line, visible);
-    if (mask == 0) {
-      if (DisplacedCount(sys::LoadAcquire(&line.displaced)) == 0 && Set() == set) return Entry{};
-    } else {
-      const uint32_t way = static_cast<uint32_t>(__builtin_ctz(mask));
-      if (sys::CompareExchange(&line.key[way], visible, (address & kAddressMask) | kReserved)) {
-        Count(&table->live, address, -1);
-        return Entry{&line.key[way], &table->payloads[home * kWays + way], nullptr};
-      }
-    }
-  }
-  return ClaimSlow(address);
-}
-
 LiveTable::Entry LiveTable::ClaimSlow(uint64_t address) {
   Entry entry;
   for (int attempt = 0; attempt < 8; ++attempt) {
@@ -229,16 +176,6 @@ bool LiveTable::MayContainIn(const Table* table, uint64_t address) const {
     if (LineMayHold(table->lines[index], address)) return true;
   }
   return false;
-}
-
-void LiveTable::Prefetch(uint64_t address) const {
-  const Tables* set = Set();
-  if (__builtin_expect(set == nullptr, 0)) return;
-  const Table* table = set->Newest();
-  const uint64_t home = HomeLine(address, table->home_lines);
-  __builtin_prefetch(&table->lines[home], 1);
-  const char* payloads = reinterpret_cast<const char*>(&table->payloads[home * kWays]);
-  for (uint64_t at = 0; at < kWays * sizeof(Payload); at += 64) __builtin_prefetch(payloads + at, 1);
 }
 
 bool LiveTable::MayContain(uint64_t address) const {

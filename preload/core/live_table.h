@@ -11,6 +11,9 @@
 #pragma once
 
 #include <cstdint>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "preload/sys/atomic.h"
 #include "preload/sys/spinlock.h"
@@ -37,17 +40,28 @@ class LiveTable {
     explicit operator bool() const { return key != nullptr; }
   };
 
+  // Where an address belongs, as of now: computed once for the calls of one event.
+  class Place;
+  Place PlaceOf(uint64_t address) const;
+
   bool Create(uint32_t generation);
 
-  // Takes a free entry for `address`, invisible to Claim until Publish. Null at the memory bound.
-  Entry Reserve(uint64_t address);
+  // Takes a free entry for the address, invisible to Claim until Publish. Null at the memory bound.
+  Entry Reserve(const Place& place);
+  Entry Reserve(uint64_t address) { return ReserveSlow(address); }
   // Makes a reserved (or claimed) entry visible again under `address`.
-  static void Publish(Entry entry, uint64_t address);
+  static void Publish(Entry entry, uint64_t address) {
+    sys::StoreRelease(entry.key, (address & kAddressMask) | kVisible);  // partner: Claim's CAS
+  }
   // Finds the visible entry of `address` and makes it invisible: the caller owns it and must Release or Publish it.
+  Entry Claim(const Place& place);
   Entry Claim(uint64_t address);
-  static void Release(Entry entry);
-  // Asks the processor for the lines that Claim and Reserve of `address` will touch.
-  void Prefetch(uint64_t address) const;
+  static void Release(Entry entry) {
+    sys::StoreRelease(entry.key, uint64_t{0});
+    if (__builtin_expect(entry.displaced != nullptr, 0)) Undisplace(entry.displaced);
+  }
+  // Asks the processor for the lines that Claim and Reserve will touch.
+  static void Prefetch(const Place& place);
   // True when a visible entry may exist; never false for one that does.
   bool MayContain(uint64_t address) const;
 
@@ -83,6 +97,7 @@ class LiveTable {
     uint64_t home_lines;
     uint64_t all_lines;      // home_lines + kProbes
     uint64_t live;           // entries, estimated; may be seen below zero
+    int64_t grow_at;         // three quarters of all entries: until then few are displaced
     uint64_t moved_lines;    // migration cursor, under the lock
     uint8_t* given_back;     // [all_lines / kChunkLines + 1], under the lock: memory of those lines is the kernel's again
   };
@@ -97,7 +112,12 @@ class LiveTable {
     Table* Newest() const { return at[count - 1]; }
   };
 
+  static uint64_t HomeLine(uint64_t address, uint64_t lines);
+  static void Count(uint64_t* live, uint64_t address, int64_t sign);
+  static uint32_t DisplacedCount(uint64_t word) { return static_cast<uint32_t>(word); }
   static uint32_t Matches(const Line& line, uint64_t wanted);
+  static uint32_t FirstWay(uint32_t matches);
+  Entry ReserveSlow(uint64_t address);
   Entry ClaimSlow(uint64_t address);
   Table* MakeTable(uint64_t home_lines);
   Entry ReserveIn(Table* table, uint64_t address);
@@ -126,6 +146,106 @@ class LiveTable {
  public:
   void (*finish_taken)(const Payload& payload) = nullptr;
 };
+
+class LiveTable::Place {
+  friend class LiveTable;
+  const Tables* set;
+  uint64_t address;
+  uint64_t home;  // in the newest table
+};
+
+// Fibonacci hashing (Knuth, TAOCP 6.4) with one fold; then fastrange (Lemire 2019) onto any number of lines.
+inline uint64_t LiveTable::HomeLine(uint64_t address, uint64_t lines) {
+  uint64_t h = (address >> 4) * 0x9E37'79B9'7F4A'7C15u;
+  h ^= h >> 32;
+  h *= 0xD6E8'FEB8'6659'FD93u;
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(h) * lines) >> 64);
+}
+
+// How full a table is need not be exact, and a counter that all threads write is a shared line: one address in sixteen
+// is counted, as sixteen, by its own bits, so that it leaves the count as it came.
+inline void LiveTable::Count(uint64_t* live, uint64_t address, int64_t sign) {
+  constexpr uint64_t kOneIn = 16;
+  if (((address >> 4) * 0x9E37'79B9'7F4A'7C15u) >> 60 == 0) sys::AddRelaxed(live, static_cast<uint64_t>(sign) * kOneIn);
+}
+
+// One bit (of those that FirstWay understands) for each key of the line that is `wanted`. Without a branch a key: which
+// of the seven it is, nobody can predict. What is found is verified by who claims it.
+#if defined(__SSE2__)
+inline uint32_t LiveTable::Matches(const Line& line, uint64_t wanted) {
+  const __m128i pattern = _mm_set1_epi64x(static_cast<long long>(wanted));
+  const auto* keys = reinterpret_cast<const __m128i*>(&line);
+  auto equal = [&](int pair) { return _mm_cmpeq_epi32(_mm_load_si128(keys + pair), pattern); };
+  const __m128i halves = _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
+  const uint32_t bits = static_cast<uint32_t>(_mm_movemask_epi8(halves));  // two a key: low word, high word
+  return bits & bits >> 1 & 0x1555;  // and without the eighth word, which is no key
+}
+inline uint32_t LiveTable::FirstWay(uint32_t matches) { return static_cast<uint32_t>(__builtin_ctz(matches)) / 2; }
+#else
+inline uint32_t LiveTable::Matches(const Line& line, uint64_t wanted) {
+  uint32_t mask = 0;
+#pragma GCC unroll 7
+  for (uint32_t way = 0; way < kWays; ++way) mask |= uint32_t{sys::LoadRelaxed(&line.key[way]) == wanted} << way;
+  return mask;
+}
+inline uint32_t LiveTable::FirstWay(uint32_t matches) { return static_cast<uint32_t>(__builtin_ctz(matches)); }
+#endif
+
+[[gnu::always_inline]] inline LiveTable::Place LiveTable::PlaceOf(uint64_t address) const {
+  Place place;
+  place.set = Set();
+  place.address = address & kAddressMask;
+  place.home = HomeLine(address, place.set->Newest()->home_lines);
+  return place;
+}
+
+[[gnu::always_inline]] inline void LiveTable::Prefetch(const Place& place) {
+  const Table* table = place.set->Newest();
+  __builtin_prefetch(&table->lines[place.home], 1);
+  const char* payloads = reinterpret_cast<const char*>(&table->payloads[place.home * kWays]);
+#pragma GCC unroll 3
+  for (uint64_t at = 0; at < kWays * sizeof(Payload); at += 64) __builtin_prefetch(payloads + at, 1);
+}
+
+// Nearly always: one table, and the entry in its home line or nowhere.
+[[gnu::always_inline]] inline LiveTable::Entry LiveTable::Claim(const Place& place) {
+  if (__builtin_expect(place.set->count == 1, 1)) {
+    Table* table = place.set->at[0];
+    Line& line = table->lines[place.home];
+    const uint32_t mask = Matches(line, place.address | kVisible);
+    if (mask == 0) {
+      if (__builtin_expect(DisplacedCount(sys::LoadAcquire(&line.displaced)) == 0 && Set() == place.set, 1)) return Entry{};
+    } else {
+      const uint32_t way = FirstWay(mask);
+      if (sys::CompareExchange(&line.key[way], place.address | kVisible, place.address | kReserved)) {
+        Count(&table->live, place.address, -1);
+        return Entry{&line.key[way], &table->payloads[place.home * kWays + way], nullptr};
+      }
+    }
+  }
+  return ClaimSlow(place.address);
+}
+inline LiveTable::Entry LiveTable::Claim(uint64_t address) { return Claim(PlaceOf(address)); }
+
+// Nearly always: one table with room, and a free way in the home line.
+[[gnu::always_inline]] inline LiveTable::Entry LiveTable::Reserve(const Place& place) {
+  Table* table = place.set->at[0];
+  if (__builtin_expect(place.set->count == 1 && static_cast<int64_t>(sys::LoadRelaxed(&table->live)) < table->grow_at, 1)) {
+    Line& line = table->lines[place.home];
+    if (const uint32_t mask = Matches(line, 0); mask != 0) {
+      const uint32_t way = FirstWay(mask);
+      if (sys::CompareExchange(&line.key[way], uint64_t{0}, place.address | kReserved)) {
+        // Had the table become an old one meanwhile, its emptying might have passed this line already.
+        if (__builtin_expect(Set() == place.set, 1)) {
+          Count(&table->live, place.address, 1);
+          return Entry{&line.key[way], &table->payloads[place.home * kWays + way], nullptr};
+        }
+        sys::StoreRelease(&line.key[way], uint64_t{0});
+      }
+    }
+  }
+  return ReserveSlow(place.address);
+}
 
 template <typename Visit>
 void LiveTable::ForEach(Visit visit) const {

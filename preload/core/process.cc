@@ -165,10 +165,6 @@ void CountLoss(uint64_t bytes) {
   sys::AddRelaxed(&Header()->lost_bytes, bytes);
 }
 
-uint32_t NowTick() {
-  return static_cast<uint32_t>((sys::MonotonicCoarseNs() - g_process.started_ns + protocol::kTickNs) / protocol::kTickNs);
-}
-
 namespace {
 
 // The one thread that may: everything between kUnstarted and recording.

@@ -7,6 +7,7 @@
 #include "preload/core/options.h"
 #include "preload/core/thread_state.h"
 #include "preload/sys/atomic.h"
+#include "preload/sys/clock.h"
 #include "preload/transport/pages.h"
 
 namespace leakhunt::core {
@@ -105,7 +106,9 @@ void ObjectsUnloaded();
 void SwitchOff(const char* why);
 
 // Ticks since start, at least 1.
-uint32_t NowTick();
+inline uint32_t NowTick() {
+  return static_cast<uint32_t>((sys::MonotonicCoarseNs() - g_process.started_ns + protocol::kTickNs) / protocol::kTickNs);
+}
 
 protocol::ProcessHeader* Header();
 void CountLoss(uint64_t bytes);

@@ -136,8 +136,11 @@ bool ReuseRun(ThreadState* state, uint32_t looks) {
   return false;
 }
 
-protocol::StackTally* FindShared(uint32_t stack, protocol::BlockKind kind) {
-  uint64_t key = uint64_t{TallyKey(stack, kind)} << 32;
+uint32_t StackOf(uint32_t tally_key) { return (tally_key - 1) >> 2; }
+uint32_t KindOf(uint32_t tally_key) { return (tally_key - 1) & 3; }
+
+protocol::StackTally* FindShared(uint32_t tally_key) {
+  uint64_t key = uint64_t{tally_key} << 32;
   uint32_t found = g_shared_tallies == nullptr ? 0 : g_shared_tallies->Find(key, [](uint32_t) { return true; });
   if (found != 0) return reinterpret_cast<protocol::StackTally*>(g_process.pages->At(uint64_t{found} * 128));
   if (!g_shared.lock.Acquire(g_process.generation)) return nullptr;
@@ -154,8 +157,8 @@ protocol::StackTally* FindShared(uint32_t stack, protocol::BlockKind kind) {
   }
   if (g_shared.page != nullptr && g_shared_tallies != nullptr) {
     tally = &g_shared.page[g_shared.used];
-    tally->kind = static_cast<uint32_t>(kind);
-    sys::StoreRelease(&tally->stack, stack);
+    tally->kind = KindOf(tally_key);
+    sys::StoreRelease(&tally->stack, StackOf(tally_key));
     g_shared_tallies->Insert(key, static_cast<uint32_t>(g_shared.file_offset / 128 + g_shared.used));
     ++g_shared.used;
   }
@@ -174,6 +177,9 @@ ThreadState* MakeThreadState() {
     state = static_cast<ThreadState*>(sys::Carve(sizeof(ThreadState)));
     if (state == nullptr) return nullptr;
     state->tid = tid;
+    state->tallies = state->first_tallies;
+    state->tally_index_bits = kFirstTallyIndexBits;
+    state->tally_capacity = kTallyPages * kTalliesPerPage;
     ThreadState* head;
     do head = state->next = sys::LoadRelaxed(&g_states);
     while (!sys::CompareExchange(&g_states, head, state));
@@ -214,8 +220,7 @@ namespace {
 
 // Remembers what was found; only the thread's own tallies, because the others have to be added to with locked instructions.
 protocol::StackTally* Remember(ThreadState* state, uint32_t key, protocol::StackTally* tally) {
-  state->last_tally = tally;
-  state->last_tally_key = key;
+  state->recent_tallies[TallyHash(key, kRecentTallyBits)] = {key, tally};
   return tally;
 }
 
@@ -223,50 +228,78 @@ protocol::StackTally* Remember(ThreadState* state, uint32_t key, protocol::Stack
 // many and never used again. A stack may have a shared tally and one of its own; the reader adds them up.
 bool DeservesTally(ThreadState* state, uint32_t key) {
   if (state->tally_count < kTalliesForAnyone) return true;
-  HotStack& candidate = state->hot[(key * 0x9E37'79B1u) >> (32 - kHotStackBits)];
+  HotStack& candidate = state->hot[TallyHash(key, kHotStackBits)];
   if (candidate.key == key) return ++candidate.uses >= kUsesOfHotStack;
   if (candidate.uses > 0) --candidate.uses;
   else candidate = {key, 1};
   return false;
 }
 
+// The place of `key` in the thread's index, or the empty one where it belongs.
+TallyPlace* Place(const ThreadState* state, uint32_t key) {
+  uint32_t at = TallyHash(key, state->tally_index_bits);
+  while (state->tallies[at].key != 0 && state->tallies[at].key != key) at = (at + 1) & ((1u << state->tally_index_bits) - 1);
+  return &state->tallies[at];
+}
+
+constinit uint32_t g_more_tally_pages = 0;  // beyond the first kTallyPages of each thread
+
+// Four times as many as before, if the process has so many left.
+bool MoreTallies(ThreadState* state) {
+  const uint32_t pages = state->tally_capacity / kTalliesPerPage;
+  if (pages >= kMostTallyPages) return false;
+  const uint32_t grown = pages * 4 < kMostTallyPages ? pages * 4 : kMostTallyPages;
+  if (sys::AddRelaxed(&g_more_tally_pages, grown - pages) + grown - pages > kMoreTallyPages) {
+    sys::AddRelaxed(&g_more_tally_pages, pages - grown);
+    return false;
+  }
+  const uint32_t bits = state->tally_index_bits + 2;
+  auto* index = static_cast<TallyPlace*>(sys::Carve((uint64_t{1} << bits) * sizeof(TallyPlace)));
+  if (index == nullptr) return false;
+  const TallyPlace* before = state->tallies;
+  const uint32_t places = 1u << state->tally_index_bits;
+  state->tallies = index;
+  state->tally_index_bits = bits;
+  for (uint32_t i = 0; i < places; ++i) {
+    if (before[i].key != 0) *Place(state, before[i].key) = before[i];
+  }
+  state->tally_capacity = grown * kTalliesPerPage;
+  return true;
+}
+
 }  // namespace
 
-protocol::StackTally* FindTallySlow(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared) {
-  uint32_t key = TallyKey(stack, kind);
-  uint32_t i = (key * 0x9E37'79B1u) >> 23;  // 9 bits
-  for (uint32_t probes = 0; probes < kTallyIndex; ++probes, i = (i + 1) % kTallyIndex) {
-    if (state->tally_stack[i] == key) {
-      uint32_t position = state->tally_position[i];
-      return Remember(state, key, &state->tally_pages[position / kTalliesPerPage][position % kTalliesPerPage]);
-    }
-    if (state->tally_stack[i] == 0) break;
+protocol::StackTally* FindTallySlow(ThreadState* state, uint32_t key, bool* shared) {
+  TallyPlace* place = Place(state, key);
+  if (place->key == key) {
+    return Remember(state, key, &state->tally_pages[place->position / kTalliesPerPage][place->position % kTalliesPerPage]);
   }
-  if (state->tally_count < kTallyPages * kTalliesPerPage && DeservesTally(state, key)) {
-    uint32_t page = state->tally_count / kTalliesPerPage;
-    if (state->tally_pages[page] == nullptr) {
+  if (DeservesTally(state, key) && (state->tally_count < state->tally_capacity || MoreTallies(state))) {
+    const uint32_t position = state->tally_count;
+    protocol::StackTally** page = &state->tally_pages[position / kTalliesPerPage];
+    if (*page == nullptr) {
       transport::Area area = g_process.pages->Allocate(AreaKind::kThreadTally, 1, state->index);
-      state->tally_pages[page] = reinterpret_cast<protocol::StackTally*>(area.start);
+      *page = reinterpret_cast<protocol::StackTally*>(area.start);
     }
-    if (state->tally_pages[page] != nullptr) {
-      uint32_t position = state->tally_count++;
-      protocol::StackTally* tally = &state->tally_pages[page][position % kTalliesPerPage];
-      tally->kind = static_cast<uint32_t>(kind);
+    if (*page != nullptr) {
+      ++state->tally_count;
+      protocol::StackTally* tally = &(*page)[position % kTalliesPerPage];
+      tally->kind = KindOf(key);
       // Stack 0 is "unknown"; an entry is in use when samples or died_samples is not 0, too.
-      sys::StoreRelease(&tally->stack, stack);  // partner: the collector's tally sweep
-      state->tally_stack[i] = key;
-      state->tally_position[i] = static_cast<uint16_t>(position);
+      sys::StoreRelease(&tally->stack, StackOf(key));  // partner: the collector's tally sweep
+      *Place(state, key) = {key, position};
       return Remember(state, key, tally);
     }
   }
   *shared = true;
-  return FindShared(stack, kind);
+  return FindShared(key);
 }
 
 void ForgetThreadStates() {
   g_states = nullptr;
   g_examined = nullptr;
   g_shared_tallies = nullptr;
+  g_more_tally_pages = 0;
   g_shared = SharedTallies();
   g_records = ThreadRecords();
 }

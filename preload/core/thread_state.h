@@ -27,8 +27,10 @@ struct FreedSlot {
 
 inline constexpr uint32_t kFreedSlots = 64;
 inline constexpr uint32_t kTallyPages = 8;          // 32 KiB a thread
+inline constexpr uint32_t kMostTallyPages = 64;     // of a thread that has more hot stacks, while the process has pages left
+inline constexpr uint32_t kMoreTallyPages = 128;    // of all threads together
 inline constexpr uint32_t kTalliesPerPage = 4096 / sizeof(protocol::StackTally);
-inline constexpr uint32_t kTallyIndex = 512;        // open addressing, twice the tallies
+inline constexpr uint32_t kFirstTallyIndexBits = 9;  // open addressing, twice the tallies
 inline constexpr uint32_t kTalliesForAnyone = 128;
 inline constexpr uint32_t kHotStackBits = 6;
 inline constexpr uint32_t kUsesOfHotStack = 16;
@@ -38,7 +40,14 @@ struct HotStack {  // a stack without a tally of its own that may come to deserv
   uint32_t uses;
 };
 inline constexpr uint32_t kStackLimitsCached = 4;
+inline constexpr uint32_t kRecentTallyBits = 5;
 inline constexpr uint32_t kScopeDepth = 16;
+
+// One of the thread's own tallies, and whose it is.
+struct TallyPlace {
+  uint32_t key;  // TallyKey; 0 empty
+  uint32_t position;
+};
 
 inline constexpr uint32_t kMostDeltas = 8;   // records of one stack
 
@@ -63,13 +72,16 @@ struct ThreadState {
   FreedSlot freed[kFreedSlots] = {};  // the thread's own dead slots, the last one freed to be used first: it is cached
   uint32_t freed_count = 0;
 
-  protocol::StackTally* tally_pages[kTallyPages] = {};
-  uint32_t tally_count = 0;
+  protocol::StackTally* tally_pages[kMostTallyPages] = {};
+  uint32_t tally_count = 0, tally_capacity = 0;
   HotStack hot[1u << kHotStackBits] = {};
-  uint32_t last_tally_key = 0;                // what FindTally found last
-  protocol::StackTally* last_tally = nullptr;
-  uint32_t tally_stack[kTallyIndex] = {};     // stack + 1 mixed with kind; 0 empty
-  uint16_t tally_position[kTallyIndex] = {};
+  struct RecentTally {
+    uint32_t key;
+    protocol::StackTally* tally;
+  } recent_tallies[1u << kRecentTallyBits] = {};  // what FindTally found last, by key
+  TallyPlace first_tallies[1u << kFirstTallyIndexBits] = {};
+  TallyPlace* tallies = nullptr;              // the index in use: first_tallies, or a larger one
+  uint32_t tally_index_bits = 0;
 
   unwind::StackLimits limits[kStackLimitsCached] = {};
   uint32_t next_limits = 0;
@@ -116,12 +128,16 @@ inline void GiveBackSlot(ThreadState* state, protocol::RecordSlot* slot, uint64_
 }
 
 // The thread's tally of (stack, kind), or the shared one; null when both are full. `*shared`: use atomic adds.
-protocol::StackTally* FindTallySlow(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared);
+protocol::StackTally* FindTallySlow(ThreadState* state, uint32_t key, bool* shared);
 inline uint32_t TallyKey(uint32_t stack, protocol::BlockKind kind) { return (stack << 2 | static_cast<uint32_t>(kind)) + 1; }
-inline protocol::StackTally* FindTally(ThreadState* state, uint32_t stack, protocol::BlockKind kind, bool* shared) {
+inline uint32_t TallyHash(uint32_t key, uint32_t bits) { return (key * 0x9E37'79B1u) >> (32 - bits); }
+[[gnu::always_inline]] inline protocol::StackTally* FindTally(ThreadState* state, uint32_t stack, protocol::BlockKind kind,
+                                                              bool* shared) {
   *shared = false;
-  if (__builtin_expect(state->last_tally_key == TallyKey(stack, kind), 1)) return state->last_tally;
-  return FindTallySlow(state, stack, kind, shared);
+  const uint32_t key = TallyKey(stack, kind);
+  const auto& recent = state->recent_tallies[TallyHash(key, kRecentTallyBits)];
+  if (__builtin_expect(recent.key == key, 1)) return recent.tally;
+  return FindTallySlow(state, key, shared);
 }
 
 // In a forked child: all states are the parent's.

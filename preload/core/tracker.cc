@@ -25,14 +25,20 @@ struct Weight {
   double bytes_variance, count_variance;
 };
 
-Weight WeightOf(uint64_t size_interval) {
+[[gnu::noinline]] Weight SampledWeight(uint64_t size_interval) {
   uint64_t size = protocol::SizeOf(size_interval);
-  if (size_interval >> 48 == protocol::EncodeInterval(1)) return Weight{size, 256, 0, 0};
   double p = Sampler::Probability(size, protocol::DecodeInterval(protocol::IntervalCodeOf(size_interval)));
   if (p >= 1) return Weight{size, 256, 0, 0};
   double bytes = static_cast<double>(size) / p;
   return Weight{static_cast<uint64_t>(bytes + 0.5), static_cast<uint64_t>(256 / p + 0.5), (1 - p) * bytes * bytes,
                 (1 - p) / (p * p)};
+}
+
+bool IsExact(uint64_t size_interval) { return size_interval >> 48 == protocol::EncodeInterval(1); }
+
+[[gnu::always_inline]] inline Weight WeightOf(uint64_t size_interval) {
+  if (__builtin_expect(IsExact(size_interval), 1)) return Weight{protocol::SizeOf(size_interval), 256, 0, 0};
+  return SampledWeight(size_interval);
 }
 
 void AddDouble(uint64_t* bits, double value, bool shared) {
@@ -45,7 +51,7 @@ void AddDouble(uint64_t* bits, double value, bool shared) {
   }
 }
 
-void Add(uint64_t* counter, uint64_t value, bool shared) {
+[[gnu::always_inline]] inline void Add(uint64_t* counter, uint64_t value, bool shared) {
   if (shared) sys::AddRelaxed(counter, value);
   else sys::AddOwned(counter, value);
 }
@@ -55,6 +61,14 @@ void Add(uint64_t* counter, uint64_t value, bool shared) {
 void TallyBorn(ThreadState* state, uint32_t stack, BlockKind kind, uint64_t size_interval) {
   bool shared;
   StackTally* tally = FindTally(state, stack, kind, &shared);
+  if (__builtin_expect(IsExact(size_interval) && !shared, 1)) {
+    const uint64_t bytes = protocol::SizeOf(size_interval);
+    state->activity_pending += bytes;
+    sys::AddOwned(&tally->samples, uint64_t{1});
+    sys::AddOwned(&tally->born_bytes, bytes);
+    sys::AddOwned(&tally->born_count_256, uint64_t{256});
+    return;
+  }
   Weight weight = WeightOf(size_interval);
   state->activity_pending += weight.bytes;
   if (tally == nullptr) return;
@@ -118,7 +132,7 @@ uint64_t NextState(ThreadState* state) {
 
 void FillSlot(ThreadState* state, RecordSlot* slot, uint64_t address, uint64_t size_interval, uint32_t stack,
               uint32_t birth_tick, BlockKind kind) {
-  uint64_t generation = NextState(state);
+  const uint64_t generation = NextState(state);
   sys::StoreRelaxed(&slot->state, protocol::PackState(generation, SlotState::kFilling));
   sys::StoreRelease(&slot->size_interval, size_interval);
   sys::StoreRelaxed(&slot->stack_birth, protocol::PackStack(stack, birth_tick));
@@ -144,16 +158,20 @@ void Retire(ThreadState* state, LiveTable::Entry entry, uint64_t address) {
   LiveTable::Release(entry);
 }
 
-void Record(ThreadState* state, uint64_t address, uint64_t size, uint16_t interval_code, const unwind::Registers* caller) {
+// The free of what was recorded at this address was never seen.
+[[gnu::noinline]] void RetireStale(ThreadState* state, LiveTable::Entry stale, uint64_t address) {
+  sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
+  Retire(state, stale, address);
+}
+
+[[gnu::always_inline]] inline void Record(ThreadState* state, uint64_t address, uint64_t size, uint16_t interval_code, const unwind::Registers* caller) {
+  const LiveTable::Place place = g_process.live.PlaceOf(address);
+  LiveTable::Prefetch(place);  // arrives while the stack is walked
   uint32_t stack = CaptureStack(state, caller);
-  LiveTable::Entry stale = g_process.live.Claim(address);
-  if (stale) {
-    sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
-    Retire(state, stale, address);
-  }
+  if (LiveTable::Entry stale = g_process.live.Claim(place); __builtin_expect(bool{stale}, 0)) RetireStale(state, stale, address);
   uint64_t file_offset = 0;
   RecordSlot* slot = TakeSlot(state, &file_offset);
-  LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Reserve(address);
+  LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Reserve(place);
   if (!entry) return CountLoss(size);
   uint32_t tick = NowTick();
   uint64_t size_interval = protocol::PackSize(size, interval_code);
@@ -173,7 +191,7 @@ void FinishTaken(const Payload& payload) {
 
 // Wraps the work of one visit: guard, state, timing.
 template <typename Work>
-bool Visit(uint64_t loss_bytes, Work work) {
+[[gnu::always_inline]] inline bool Visit(uint64_t loss_bytes, Work work) {
   if (!Enter()) {
     if (loss_bytes != 0 && g_process.mode == Mode::kRecording && t_local.paused == 0) CountLoss(loss_bytes);
     return false;
@@ -200,21 +218,17 @@ bool Tracks(uint32_t bit) { return (g_process.options.track & bit) != 0; }
 void InitializeTracker() { g_process.live.finish_taken = FinishTaken; }
 
 void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Registers* caller) {
-  g_process.live.Prefetch(address);  // arrives while the stack is walked
   Visit(size_bytes, [&](ThreadState* state) {
     if (!Tracks(protocol::kTrackHeap)) {
       t_local.countdown = ~uint64_t{0};
       return;
     }
-    uint16_t code = state->sampler.IntervalCode();
+    const uint16_t code = state->sampler.IntervalCode();
     if (state->sampler.Decide(size_bytes, &t_local.countdown) && t_local.paused == 0) {
       Record(state, address, size_bytes, code, caller);
     } else {
       LiveTable::Entry stale = g_process.live.Claim(address);
-      if (stale) {
-        sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
-        Retire(state, stale, address);
-      }
+      if (stale) RetireStale(state, stale, address);
     }
     AdoptInterval(state);
   });
@@ -222,7 +236,6 @@ void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Register
 
 void BlockFreedSlow(uint64_t address) {
   if (g_process.mode != Mode::kRecording) return;
-  g_process.live.Prefetch(address);
   // Where every block is recorded, asking first is asking twice.
   const bool exact = t_local.state != nullptr && t_local.state->sampler.Interval() <= 1;
   if (!exact && t_local.busy == 0 && !g_process.live.MayContain(address)) return;
@@ -246,9 +259,7 @@ void RetireStaleSlow(uint64_t address) {
   if (g_process.mode != Mode::kRecording || !g_process.live.MayContain(address)) return;
   Visit(0, [&](ThreadState* state) {
     LiveTable::Entry entry = g_process.live.Claim(address);
-    if (!entry) return;
-    sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
-    Retire(state, entry, address);
+    if (entry) RetireStale(state, entry, address);
   });
 }
 
@@ -276,10 +287,7 @@ void Resized(ThreadState* state, LiveTable::Entry old_entry, uint64_t old_addres
   Payload payload = *old_entry.payload;
   RecordSlot* slot = payload.generation == Generation() ? SlotOf(payload) : nullptr;
   LiveTable::Entry stale = address == old_address ? LiveTable::Entry{} : g_process.live.Claim(address);
-  if (stale) {
-    sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
-    Retire(state, stale, address);
-  }
+  if (stale) RetireStale(state, stale, address);
   LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Reserve(address);
   if (!entry) {  // inherited from the parent, or no room: a death and, as usual, a birth
     Retire(state, old_entry, old_address);

@@ -13,6 +13,8 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kChunkBytes = 64 * 1024;
+constexpr uint64_t kHugePage = 2 << 20;
+constexpr uint64_t kHugeFrom = 2 * kHugePage;  // less is touched as used
 
 constinit uint64_t g_private_bytes = 0;
 // Bump chunk: address in the upper part, because a chunk is 64 KiB aligned by size only, kept as {next, end}.
@@ -24,15 +26,39 @@ constinit Chunk* g_chunk = nullptr;
 
 }  // namespace
 
-void* MapPrivate(uint64_t bytes) {
-  bytes = (bytes + kPage - 1) & ~(kPage - 1);
-  long result = Call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (Failed(result)) return nullptr;
-  Call(SYS_madvise, result, static_cast<long>(bytes), MADV_DONTDUMP);
-  Call(SYS_madvise, result, static_cast<long>(bytes), MADV_NOHUGEPAGE);
+namespace {
+
+uint64_t Pages(uint64_t bytes) { return (bytes + kPage - 1) & ~(kPage - 1); }
+
+long MapAnonymous(uint64_t bytes) {
+  return Call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+void* Advise(long start, uint64_t bytes, int pages) {
+  Call(SYS_madvise, start, static_cast<long>(bytes), MADV_DONTDUMP);
+  Call(SYS_madvise, start, static_cast<long>(bytes), pages);
   AddRelaxed(&g_private_bytes, bytes);
-  return reinterpret_cast<void*>(result);
+  return reinterpret_cast<void*>(start);
+}
+
+}  // namespace
+
+void* MapPrivate(uint64_t bytes) {
+  bytes = Pages(bytes);
+  long start = MapAnonymous(bytes);
+  return Failed(start) ? nullptr : Advise(start, bytes, MADV_NOHUGEPAGE);
+}
+
+void* MapPrivateHuge(uint64_t bytes) {
+  bytes = Pages(bytes);
+  if (bytes < kHugeFrom) return MapPrivate(bytes);
+  long start = MapAnonymous(bytes + kHugePage);
+  if (Failed(start)) return MapPrivate(bytes);
+  const uint64_t aligned = (static_cast<uint64_t>(start) + kHugePage - 1) & ~(kHugePage - 1);
+  const uint64_t before = aligned - static_cast<uint64_t>(start);
+  if (before != 0) Call(SYS_munmap, start, static_cast<long>(before));
+  if (before != kHugePage) Call(SYS_munmap, static_cast<long>(aligned + bytes), static_cast<long>(kHugePage - before));
+  return Advise(static_cast<long>(aligned), bytes, MADV_HUGEPAGE);
 }
 
 void Discard(void* start, uint64_t bytes) {

@@ -10,6 +10,10 @@ namespace leakhunt::sys {
 // PrivateBytes. Never unmapped: lock-free readers may still look.
 void* MapPrivate(uint64_t bytes);
 
+// As MapPrivate, for a large table that random accesses will soon have touched all over: in huge pages where the system
+// grants them to those who ask, at the cost of up to one of them unused at either end.
+void* MapPrivateHuge(uint64_t bytes);
+
 // Gives the memory back to the kernel but keeps the mapping: readers see zeros.
 void Discard(void* start, uint64_t bytes);
 

@@ -2,6 +2,7 @@
 
 #include "preload/sys/atomic.h"
 #include "preload/sys/memory.h"
+#include "preload/unwind/tail_memo.h"
 
 namespace leakhunt::unwind {
 namespace {
@@ -40,9 +41,27 @@ uint32_t PathCache::Enter(uint32_t inner, uint64_t word) {
     while (index_[place] != 0) place = (place + 1) & (2 * capacity_ - 1);
   }
   const uint32_t made = used_++;
-  nodes_[made] = PathNode{word, PathRuleOf(word, epoch_), inner, 0, 0, 0};
+  nodes_[made] = PathNode{word, PathRuleOf(word, epoch_), 0, 0, inner, 0, 0, 0};
   index_[place] = made;
   return made;
+}
+
+void PathCache::Straighten(uint32_t inner) {
+  PathNode& node = nodes_[inner];
+  PathNode& next = nodes_[inner + 1];
+  if (next.rise == 0) {
+    if (inner + 2 < used_ && nodes_[inner + 2].rise != 0) return;  // a run begins there
+    const uint32_t rise = node.rise + uint32_t{node.rule.cfa_words};
+    if (rise > 0xFFFE) return;
+    next.rise = static_cast<uint16_t>(rise);
+    next.saved_at = node.rule.saved_words == 1 ? node.saved_at : static_cast<uint16_t>(rise - node.rule.saved_words + 1);
+  }
+  node.rule.straight = 1;
+}
+
+TailMemo* PathCache::Beyond() {
+  if (beyond_ == nullptr) beyond_ = static_cast<TailMemo*>(sys::Carve(sizeof(TailMemo)));
+  return beyond_;
 }
 
 void PathCache::Frames(uint32_t node, uint32_t depth, uint64_t* pcs) const {

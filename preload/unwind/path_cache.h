@@ -3,7 +3,9 @@
 // A node is a frame together with all frames inside it, so one node stands for one stack prefix and the last node of a
 // walk for the whole stack; whatever belongs to that stack (its reference in the pages) is found in the node, without
 // hashing the frames or looking them up. A node keeps the rule of its pc and the caller it had last, so a known stack
-// costs per frame: one load of the return address, one comparison. It is a walk all the same: every return address is
+// costs per frame: one load of the return address, one comparison. Nodes that follow each other in memory and whose frames
+// lie on the stack at fixed distances form a run: each says how far above the run's first frame it lies, so that the
+// return addresses of a run are compared without waiting for one another. It is a walk all the same: every return address is
 // read and every CFA checked each time, so nothing has to be assumed of the stack, however it changed meanwhile.
 //
 // Chosen over a memo of the last walk (verify the tail, walk the rest): stacks alternate between a few dozen shapes, and
@@ -20,9 +22,13 @@
 
 namespace leakhunt::unwind {
 
+class TailMemo;
+
 struct PathNode {
   uint64_t word;    // pc with kExactPc
   PathRule rule;
+  uint16_t rise;      // words from the stack pointer of its run's first frame up to this one's; 0 = the first
+  uint16_t saved_at;  // words from there to where this frame's rbp was saved in the run, plus 1; 0 = not saved in it
   uint32_t inner;   // the node of the frame inside; 0 = the innermost frame
   uint32_t likely;  // the caller's node last time; 0 = none yet
   uint32_t other;   // and the one before that was another
@@ -51,6 +57,12 @@ class PathCache {
     return last_start_ = Enter(0, word);
   }
 
+  // The likely caller of `inner`, a frame that was stepped from by its rule, is the next node: lets the runs of the two be one.
+  void Straighten(uint32_t inner);
+
+  // For what finds no room here; null when memory is refused.
+  TailMemo* Beyond();
+
   // Writes the `depth` frames of `node`, innermost first.
   void Frames(uint32_t node, uint32_t depth, uint64_t* pcs) const;
 
@@ -67,6 +79,7 @@ class PathCache {
   uint32_t epoch_ = 0;
   uint32_t last_start_ = 0;
   uint64_t refused_ = 0;  // entries wanted since the cache is full
+  TailMemo* beyond_ = nullptr;
 };
 
 }  // namespace leakhunt::unwind

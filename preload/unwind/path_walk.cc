@@ -2,31 +2,36 @@
 #include "preload/unwind/module_map.h"
 #include "preload/unwind/path_cache.h"
 #include "preload/unwind/quick_step.h"
+#include "preload/unwind/tail_memo.h"
 
 namespace leakhunt::unwind {
 
 PathRule PathRuleOf(uint64_t word, uint32_t epoch) {
-  constexpr PathRule kAgain{0, 8, PathKind::kAskAgain};
+  constexpr PathRule kAgain{0, 1, 0, PathKind::kAskAgain};
   // The step before, if there was one, has made the rule; else the first general step will, and this node asks again.
   FoundRule found = FindRule(CurrentRuleTable(epoch), (word & ~kExactPc) - 1 + (word >> 63));
   if (found.entry == nullptr) return kAgain;
-  if (found.rule == PackTerminal(Terminal::kBottom)) return {0, 8, PathKind::kBottom};
+  if (found.rule == PackTerminal(Terminal::kBottom)) return {0, 1, 0, PathKind::kBottom};
   if (found.rule & kRuleNotSimple) return kAgain;
   const uint64_t offset = CfaOffset(found.rule), distance = SavedDistance(found.rule, 0);
+  if (offset / 8 > 0xFFFF) return kAgain;
   const PathKind kind = found.rule & kRuleFramePointer ? PathKind::kFramePointer
                         : distance <= offset           ? PathKind::kStack
                                                        : PathKind::kStackFar;
-  return {static_cast<uint32_t>(offset), static_cast<uint16_t>(distance), kind};
+  return {static_cast<uint16_t>(offset / 8), static_cast<uint8_t>(distance / 8 & 0x7F), 0, kind};
 }
 
 namespace {
 
-// Of a frame that was stepped from by its frame pointer: for good only when its pc lies in no object. Objects do not come
-// to lie where code was generated unless that memory was given up, and with it the stacks that ran there.
-PathRule GeneratedRule(uint64_t word) {
+// Of a frame that was stepped from by its frame pointer: objects do not come to lie where code was generated unless that
+// memory was given up, and with it the stacks that ran there.
+PathRule FramePointerRule(uint64_t word) {
   UnwindSections sections;
-  const bool none = FindModule((word & ~kExactPc) - 1 + (word >> 63), &sections) == ModuleLookup::kNone;
-  return {16, 16, none ? PathKind::kGenerated : PathKind::kAskAgain};
+  switch (FindModule((word & ~kExactPc) - 1 + (word >> 63), &sections)) {
+    case ModuleLookup::kNone: return {2, 2, 0, PathKind::kGenerated};
+    case ModuleLookup::kFound: return {2, 2, 0, PathKind::kBare};
+    default: return {0, 1, 0, PathKind::kAskAgain};
+  }
 }
 
 // The end by depth is a node of its own: without it, a stack that ends there by itself would be the same.
@@ -49,11 +54,14 @@ struct Runner {
   uint64_t generated = 0;  // steps by frame pointer
 
   // What StepFrame asks of a frame without CFI, where the answer is yes beyond doubt.
-  [[gnu::always_inline]] static bool LooksLikeFrame(uint64_t sp, uint64_t fp, uint64_t low, uint64_t high) {
+  [[gnu::always_inline]] static bool LooksLikeFrame(uint64_t sp, uint64_t fp, uint64_t low, uint64_t high, bool in_object) {
     if ((fp & 7) != 0 || fp < sp || fp > high - 16) return false;
-    const uint64_t back = *reinterpret_cast<const uint64_t*>(fp + 8);
+    const uint64_t next = *reinterpret_cast<const uint64_t*>(fp), back = *reinterpret_cast<const uint64_t*>(fp + 8);
+    if (in_object && ((next & 7) != 0 || next <= fp || next >= high)) return false;
     return back - kLowestPc < kPcLimit - kLowestPc && !(back >= low && back < high);
   }
+
+  static uint64_t At(uint64_t address) { return *reinterpret_cast<const uint64_t*>(address); }
 
   [[gnu::always_inline]] Pace Run(uint64_t low, uint64_t high, uint32_t max_frames) {
     const PathNode* const base = nodes;
@@ -62,23 +70,40 @@ struct Runner {
     uint32_t n = frames;
     Pace pace;
     for (;;) {
+      if (__builtin_expect(at->rule.straight, 1)) {
+        const uint64_t bottom = s - at->rise * uint64_t{8};  // of the run
+        const uint64_t most = (high - bottom) / 8;
+        const PathNode* const from = at;
+        const PathNode* const last = at + (max_frames - n);
+        do {
+          const PathNode* const next = at + 1;
+          if (__builtin_expect(next->rise > most || at == last, 0)) break;
+          if (At(bottom + next->rise * uint64_t{8} - 8) != next->word) break;
+          at = next;
+        } while (at->rule.straight);
+        if (at != from) {
+          n += static_cast<uint32_t>(at - from);
+          s = bottom + at->rise * uint64_t{8};
+          if (at->saved_at != 0) fp = At(bottom + (at->saved_at - 1) * uint64_t{8});
+        }
+      }
       const PathRule rule = at->rule;
-      uint64_t cfa = s + rule.cfa_offset;
+      uint64_t cfa = s + rule.cfa_words * uint64_t{8};
+      const uint64_t distance = rule.saved_words * uint64_t{8};
       if (__builtin_expect(rule.kind != PathKind::kStack, 0)) {
-        if (rule.kind == PathKind::kGenerated) {
-          if (!LooksLikeFrame(s, fp, low, high)) {
+        if (rule.kind == PathKind::kGenerated || rule.kind == PathKind::kBare) {
+          if (!LooksLikeFrame(s, fp, low, high, rule.kind == PathKind::kBare)) {
             pace = Pace::kGeneral;
             break;
           }
           cfa = fp + 16;
           ++generated;
-        } else
-        if (rule.kind > PathKind::kGenerated) {
+        } else if (rule.kind > PathKind::kBare) {
           pace = rule.kind == PathKind::kBottom ? Pace::kBottom : Pace::kGeneral;
           break;
         } else {
-          if (rule.kind == PathKind::kFramePointer) cfa = fp + rule.cfa_offset;
-          if (__builtin_expect((cfa <= s) | (cfa & 7) | (cfa - rule.saved_distance < low), 0)) {
+          if (rule.kind == PathKind::kFramePointer) cfa = fp + rule.cfa_words * uint64_t{8};
+          if (__builtin_expect((cfa <= s) | (cfa & 7) | (cfa - distance < low), 0)) {
             pace = Pace::kBadFrame;
             break;
           }
@@ -88,9 +113,9 @@ struct Runner {
         pace = Pace::kBadFrame;
         break;
       }
-      const uint64_t back = *reinterpret_cast<const uint64_t*>(cfa - 8);
-      const uint64_t saved = *reinterpret_cast<const uint64_t*>(cfa - rule.saved_distance);
-      fp = rule.saved_distance == 8 ? fp : saved;
+      const uint64_t back = At(cfa - 8);
+      const uint64_t saved = At(cfa - distance);
+      fp = distance == 8 ? fp : saved;
       s = cfa;
       // Along the first walk of a path the caller's node is the next one. A branch that says so is predicted; the number
       // would have to be loaded, and each frame wait for the one before.
@@ -122,7 +147,7 @@ class PathWalk {
   WalkResult Run(const Cursor& begin, uint32_t** known) {
     Cursor cursor = begin;
     Runner runner{nullptr, cache_.EnterInnermost(cursor.Word()), 1, cursor.sp, cursor.rbp, 0};
-    if (runner.node == 0) return Walk(start_, limits_, pcs_, max_frames_);
+    if (runner.node == 0) return WalkBeyond(cursor, 0);
     for (;;) {
       runner.nodes = &cache_.At(0);
       Pace pace = runner.Run(cursor.low, cursor.high, max_frames_);
@@ -135,7 +160,7 @@ class PathWalk {
         Cursor at{word & ~kExactPc, runner.sp, runner.rbp, word >> 63, 0, cursor.low, cursor.high};
         GeneralStep general = StepGeneral(CurrentRuleTable(epoch_), at);
         if (general.step == Step::kNeedsRegister) return WalkWithAllRegisters(start_, limits_, pcs_, max_frames_);
-        cache_.At(runner.node).rule = general.by_frame_pointer ? GeneratedRule(word) : PathRuleOf(word, epoch_);
+        cache_.At(runner.node).rule = general.by_frame_pointer ? FramePointerRule(word) : PathRuleOf(word, epoch_);
         if (general.step != Step::kStepped) return End(runner, StopOf(general.step), known);
         cursor = general.cursor;
         runner.sp = cursor.sp, runner.rbp = cursor.rbp, runner.word = cursor.Word();
@@ -155,10 +180,16 @@ class PathWalk {
   // The node of caller `word`, from now on the likely one.
   uint32_t Turn(uint32_t inner, uint64_t word) {
     const PathNode& seen = cache_.At(inner);
-    if (cache_.At(seen.likely).word == word) return seen.likely;
-    uint32_t outer = cache_.At(seen.other).word == word ? seen.other : cache_.Enter(inner, word);
-    PathNode& node = cache_.At(inner);  // after Enter, which may have moved the nodes
-    if (outer != 0) node.other = node.likely, node.likely = outer;
+    uint32_t outer = seen.likely;
+    if (cache_.At(outer).word != word) {
+      outer = cache_.At(seen.other).word == word ? seen.other : cache_.Enter(inner, word);
+      if (outer == 0) return 0;
+      PathNode& node = cache_.At(inner);  // after Enter, which may have moved the nodes
+      node.other = node.likely, node.likely = outer;
+      node.rule.straight = 0;
+    }
+    const PathRule rule = cache_.At(inner).rule;
+    if (outer == inner + 1 && rule.kind == PathKind::kStack && !rule.straight && word != kDepthMark) cache_.Straighten(inner);
     return outer;
   }
 
@@ -179,11 +210,19 @@ class PathWalk {
   // No room for more nodes: the rest as if there were none.
   [[gnu::noinline]] WalkResult GoOn(const Runner& runner, const Cursor& limits) {
     cache_.Frames(runner.node, runner.frames, pcs_);
-    WalkResult result{runner.frames, StopReason::kDepth};
-    if (runner.frames == max_frames_) return result;
-    Cursor at{runner.word & ~kExactPc, runner.sp, runner.rbp, runner.word >> 63, 0, limits.low, limits.high};
-    if (WalkOn(CurrentRuleTable(epoch_), at, pcs_, max_frames_, &result)) return result;
-    return WalkWithAllRegisters(start_, limits_, pcs_, max_frames_);
+    if (runner.frames == max_frames_) return {runner.frames, StopReason::kDepth};
+    return WalkBeyond({runner.word & ~kExactPc, runner.sp, runner.rbp, runner.word >> 63, 0, limits.low, limits.high},
+                      runner.frames);
+  }
+
+  // From `at` on, with the first `frames` in pcs_.
+  WalkResult WalkBeyond(const Cursor& at, uint32_t frames) {
+    WalkResult result{frames, StopReason::kDepth};
+    const RuleTable table = CurrentRuleTable(epoch_);
+    TailMemo* memo = max_frames_ <= TailMemo::kMostFrames ? cache_.Beyond() : nullptr;
+    const bool done = memo != nullptr ? memo->WalkOn(table, epoch_, at, pcs_, max_frames_, &result)
+                                      : WalkOn(table, at, pcs_, max_frames_, &result);
+    return done ? result : WalkWithAllRegisters(start_, limits_, pcs_, max_frames_);
   }
 
   PathCache& cache_;

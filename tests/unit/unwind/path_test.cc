@@ -13,7 +13,7 @@
 namespace leakhunt::unwind {
 namespace {
 
-constexpr uint32_t kMost = 240;
+constexpr uint32_t kMost = 128;
 
 struct Stack {
   std::vector<uint64_t> frames;
@@ -29,6 +29,12 @@ struct Checker {
   uint64_t walks = 0, wrong = 0, known_walks = 0, unkept = 0;
 
   ~Checker() { free(cache); }
+
+  // Leaves no room in the cache: every walk goes beyond it.
+  void Fill() {
+    cache->Prepare(Epoch());
+    for (uint64_t word = 0x10000; cache->Enter(0, word) != 0; word += 16) {}
+  }
 
   // The walk from `start` with the cache: the stack that its word stands for, or the frames it wrote.
   Stack WalkCached(const Registers& start, const StackLimits& on) {
@@ -127,6 +133,12 @@ TEST_F(KnownPath, EqualsTheWalkOnRandomStacks) {
   while (checker_.walks < 100'000) Wander(25);
 }
 
+TEST_F(KnownPath, EqualsTheWalkOnRandomStacksBeyondAFullCache) {
+  checker_.Fill();
+  while (checker_.walks < 100'000) Wander(25);
+  EXPECT_GT(checker_.unkept * 10, checker_.walks * 9);
+}
+
 TEST_F(KnownPath, FewStacksAreAllKnown) {
   while (checker_.walks < 50'000) Wander(2);
   EXPECT_GT(checker_.known_walks * 10, checker_.walks * 9);
@@ -187,7 +199,7 @@ TEST_F(KnownPath, SurvivesFramesThatWereJumpedOver) {
 }
 
 // A stack that lies: the same frame, and return addresses above that are changed and put back.
-TEST_F(KnownPath, NoticesEveryChangedWordAbove) {
+[[gnu::noinline]] void WalkLies(Checker* checker) {
   Registers start;
   CaptureHere(&start);
   StackLimits limits;
@@ -220,11 +232,19 @@ TEST_F(KnownPath, NoticesEveryChangedWordAbove) {
       default: break;
     }
     WalkResult plain = Walk(moved, moved_limits, copy_plain, kMost);
-    ASSERT_EQ(checker_.WalkCached(moved, moved_limits), (Stack{{copy_plain, copy_plain + plain.frames}, plain.stop})) << i;
+    ASSERT_EQ(checker->WalkCached(moved, moved_limits), (Stack{{copy_plain, copy_plain + plain.frames}, plain.stop})) << i;
     ends += plain.frames != frames;
     if (random() % 3) copy[at] = old;
   }
   EXPECT_GT(ends, 100u);
+}
+
+TEST_F(KnownPath, NoticesEveryChangedWordAbove) { WalkLies(&checker_); }
+
+TEST_F(KnownPath, NoticesEveryChangedWordAboveBeyondAFullCache) {
+  checker_.Fill();
+  WalkLies(&checker_);
+  EXPECT_GT(checker_.unkept, 10'000u);
 }
 
 }  // namespace
