@@ -47,7 +47,8 @@ Evidence ChooseEvidence(const CaptureOptions& options, const protocol::ProcessHe
 
 // Everything read from the pages in one capture, before stacks have meaning.
 struct Reading {
-  TallySums before, after;
+  TallyMarks before;
+  TallySums after;
   std::vector<InheritedBlocks> inherited;
   HandleSighting handles;
   std::vector<HandleTotalsOfStack> handle_totals;
@@ -103,7 +104,7 @@ Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Sna
   Reading reading;
 
   PageDirectory directory = PageDirectory::Read(file, first->extents);
-  if (options.process_alive) reading.before = TallySums::Read(file, directory);
+  if (options.process_alive) reading.before = TallyMarks(TallySums::Read(file, directory));
   BlockSums blocks = BlockSums::Sweep(&copier, directory, clock, first->floor_interval_bytes);
   reading.handles = ReadHandles(&copier, directory);
 
@@ -143,10 +144,9 @@ void ProcessLedger::State::FillSites(const CaptureOptions& options, const Proces
                                      Reading* reading, BlockSums blocks, ThreadTable* threads, ScopeTable* scopes,
                                      snapshot::Snapshot* out) {
   SiteRows rows(stacks, clock);
-  rows.Reserve(std::max(blocks.size(), reading->after.size()));
   rows.AddBlocks(std::move(blocks), scopes);
-  rows.AddTallies(options.process_alive ? &reading->before : nullptr, reading->after);
-  reading->before = reading->after = TallySums();
+  rows.AddTallies(options.process_alive ? &reading->before : nullptr, std::move(reading->after));
+  reading->before = TallyMarks();
   rows.AddInherited(reading->inherited);
   site_sightings.BeginCapture(clock.started_ms());
   out->sites = rows.Finish(threads, &site_sightings, options.now_ms);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <tuple>
 
 namespace leakhunt::ledger {
@@ -61,38 +62,75 @@ SiteRows::Row& SiteRows::RowOf(uint32_t stack, snapshot::SiteKind kind, uint32_t
   return rows_[number];
 }
 
+const SiteSum& SiteRows::LiveOf(const Row& row) const {
+  static const SiteSum none;
+  return row.live == kNone ? none : live_[row.live];
+}
+
+SiteSum& SiteRows::AddLive(Row* row) {
+  if (row->live == kNone) {
+    row->live = static_cast<uint32_t>(live_.size());
+    live_.emplace_back();
+  }
+  return live_[row->live];
+}
+
+TallySum& SiteRows::TotalsAt(uint32_t number) {
+  return number < totals_.size() ? totals_[number] : least_totals_[number - totals_.size()];
+}
+
+// What row `number` shows as its stack's totals; null: nothing.
+const TallySum* SiteRows::TotalsOf(uint32_t number) const {
+  const uint64_t key = index_.KeyAt(number);
+  const uint32_t totals = rows_[number].totals;
+  if (totals == kNone || RowScope(key) != 0 || RowInherited(key)) return nullptr;
+  return totals < totals_.size() ? &totals_[totals] : &least_totals_[totals - totals_.size()];
+}
+
 void SiteRows::AddBlocks(BlockSums blocks, ScopeTable* scopes) {
   for (uint32_t i = 0; i < blocks.size(); ++i) {
     const uint64_t key = blocks.KeyAt(i);
     const uint32_t stack = stacks_.IndexOf(StackOfKey(key));
     Row& row = RowOf(stack, SiteKindOf(KindOfKey(key)), scopes->IndexOf(ScopeOfKey(key)), false);
     SiteSum sum = blocks.Take(i);
-    if (row.live.bytes.samples == 0) {
-      row.live = std::move(sum);
-    } else {
-      row.live.Merge(sum);
-    }
+    if (row.live == kNone) AddLive(&row) = std::move(sum);
+    else live_[row.live].Merge(sum);
   }
 }
 
-void SiteRows::AddTallies(const TallySums* before, const TallySums& after) {
-  for (uint32_t i = 0; i < after.size(); ++i) {
+void SiteRows::AddTallies(const TallyMarks* before, TallySums after) {
+  totals_ = after.TakeSums();
+  for (uint32_t i = 0; i < totals_.size(); ++i) {
     const uint64_t key = after.KeyAt(i);
     Row& row = RowOf(stacks_.IndexOf(StackOfKey(key)), SiteKindOf(KindOfKey(key)), 0, false);
-    AddTally(after.At(i), &row.totals);
-    row.has_totals = true;
-    if (before != nullptr) AddMoved(MovedBetween(before->Find(key), after.At(i)), &row.moved);
+    if (before != nullptr) {
+      const Moved moved = MovedBetween(before->Find(key), MarkOf(totals_[i]));
+      if (moved.born_bytes != 0 || moved.born_count != 0 || moved.died_bytes != 0 || moved.died_count != 0) {
+        if (row.moved == kNone) {
+          row.moved = static_cast<uint32_t>(moved_.size());
+          moved_.emplace_back();
+        }
+        AddMoved(moved, &moved_[row.moved]);
+      }
+    }
+    if (row.totals == kNone) row.totals = i;
+    else AddTally(totals_[i], &totals_[row.totals]);
   }
 }
 
 void SiteRows::AddInherited(const std::vector<InheritedBlocks>& inherited) {
   for (const InheritedBlocks& blocks : inherited) {
     Row& row = RowOf(stacks_.IndexOf(blocks.stack), SiteKindOf(blocks.kind), 0, true);
-    AddWeighted(&row.live.bytes, blocks.bytes);
-    AddWeighted(&row.live.count, blocks.count);
-    row.inherited_freed_samples += blocks.freed_samples;
-    const bool older = row.inherited_oldest_ms == 0 || blocks.oldest_birth_ms < row.inherited_oldest_ms;
-    if (older) row.inherited_oldest_ms = blocks.oldest_birth_ms;
+    SiteSum& live = AddLive(&row);
+    AddWeighted(&live.bytes, blocks.bytes);
+    AddWeighted(&live.count, blocks.count);
+    if (row.inherited == kNone) {
+      row.inherited = static_cast<uint32_t>(inherited_.size());
+      inherited_.emplace_back();
+    }
+    InheritedPart& part = inherited_[row.inherited];
+    part.freed_samples += blocks.freed_samples;
+    if (part.oldest_ms == 0 || blocks.oldest_birth_ms < part.oldest_ms) part.oldest_ms = blocks.oldest_birth_ms;
   }
 }
 
@@ -104,59 +142,85 @@ void SiteRows::ShareStackFigures() {
     const uint64_t key = index_.KeyAt(i);
     if (RowInherited(key)) continue;
     Row& first = RowOf(RowStack(key), RowKind(key), 0, false);
-    Row& row = rows_[i];
-    if (&row != &first) row.moved = first.moved;
-    if (first.has_totals) continue;
-    first.totals.samples += row.live.bytes.samples;
-    first.totals.born_bytes += row.live.bytes.value;
-    first.totals.born_count += row.live.count.value;
-    first.totals.born_bytes_variance += row.live.bytes.variance;
-    first.totals.born_count_variance += row.live.count.variance;
+    Row& row = rows_[i];  // after RowOf, which may have moved the rows
+    row.moved = first.moved;
+    if (first.totals != kNone && first.totals < totals_.size()) continue;
+    if (first.totals == kNone) {
+      first.totals = static_cast<uint32_t>(totals_.size() + least_totals_.size());
+      least_totals_.emplace_back();
+    }
+    TallySum& totals = TotalsAt(first.totals);
+    const SiteSum& live = LiveOf(row);
+    totals.samples += live.bytes.samples;
+    totals.born_bytes += live.bytes.value;
+    totals.born_count += live.count.value;
+    totals.born_bytes_variance += live.bytes.variance;
+    totals.born_count_variance += live.count.variance;
   }
+}
+
+// Largest live first, then largest totals; ties by what does not depend on the order in which the guest wrote.
+std::vector<uint32_t> SiteRows::Order() const {
+  std::vector<uint32_t> order(rows_.size());
+  std::iota(order.begin(), order.end(), 0u);
+  const auto total_bytes = [this](uint32_t row) {
+    const TallySum* totals = TotalsOf(row);
+    return totals == nullptr ? 0 : totals->born_bytes;
+  };
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    const double live_a = LiveOf(rows_[a]).bytes.value, live_b = LiveOf(rows_[b]).bytes.value;
+    if (live_a != live_b) return live_a > live_b;
+    const double total_a = total_bytes(a), total_b = total_bytes(b);
+    if (total_a != total_b) return total_a > total_b;
+    const uint64_t key_a = index_.KeyAt(a), key_b = index_.KeyAt(b);
+    if (RowStack(key_a) != RowStack(key_b)) {
+      return stacks_.ContentHash(RowStack(key_a)) < stacks_.ContentHash(RowStack(key_b));
+    }
+    return std::tuple(RowKind(key_a), RowScope(key_a), RowInherited(key_a)) <
+           std::tuple(RowKind(key_b), RowScope(key_b), RowInherited(key_b));
+  });
+  return order;
 }
 
 std::vector<snapshot::Site> SiteRows::Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms) {
   ShareStackFigures();
   std::vector<snapshot::Site> sites;
   sites.reserve(rows_.size());
-  for (uint32_t i = 0; i < rows_.size(); ++i) {
-    sites.push_back(Describe(index_.KeyAt(i), &rows_[i], threads));
+  for (const uint32_t i : Order()) {
+    sites.push_back(Describe(i, threads));
     Date(rows_[i], sightings, now_ms, &sites.back());
-    rows_[i].live = SiteSum();  // may be large, and the rows of a snapshot are too
   }
-  std::sort(sites.begin(), sites.end(), [this](const snapshot::Site& a, const snapshot::Site& b) {
-    if (a.live_bytes.value != b.live_bytes.value) return a.live_bytes.value > b.live_bytes.value;
-    if (a.total_bytes.value != b.total_bytes.value) return a.total_bytes.value > b.total_bytes.value;
-    if (a.stack != b.stack) return stacks_.ContentHash(a.stack) < stacks_.ContentHash(b.stack);
-    return std::tie(a.kind, a.scope, a.inherited) < std::tie(b.kind, b.scope, b.inherited);
-  });
   return sites;
 }
 
-snapshot::Site SiteRows::Describe(uint64_t key, Row* row, ThreadTable* threads) const {
+snapshot::Site SiteRows::Describe(uint32_t number, ThreadTable* threads) {
+  const uint64_t key = index_.KeyAt(number);
+  const Row& row = rows_[number];
+  const Moved moved = row.moved == kNone ? Moved{} : moved_[row.moved];
   snapshot::Site site;
   site.kind = RowKind(key);
   site.stack = RowStack(key);
   site.scope = RowScope(key);
   site.inherited = RowInherited(key);
-  site.live_bytes = row->live.bytes;
-  site.live_count = row->live.count;
-  site.live_bytes.moved_down = row->moved.born_bytes;
-  site.live_bytes.moved_up = row->moved.died_bytes;
-  site.live_count.moved_down = row->moved.born_count;
-  site.live_count.moved_up = row->moved.died_count;
-  if (!site.inherited && site.scope == 0) FillTotals(*row, &site);
-  if (site.inherited) site.freed_samples = row->inherited_freed_samples;
-  FillCohorts(*row, &site);
-  KeepLargest(&row->live.threads);
-  for (const ThreadSum& thread : row->live.threads) {
+  site.live_bytes = LiveOf(row).bytes;
+  site.live_count = LiveOf(row).count;
+  site.live_bytes.moved_down = moved.born_bytes;
+  site.live_bytes.moved_up = moved.died_bytes;
+  site.live_count.moved_down = moved.born_count;
+  site.live_count.moved_up = moved.died_count;
+  if (const TallySum* totals = TotalsOf(number)) FillTotals(*totals, moved, &site);
+  if (row.inherited != kNone) site.freed_samples = inherited_[row.inherited].freed_samples;
+  FillCohorts(row, &site);
+  if (row.live == kNone) return site;
+  std::vector<ThreadSum>& shares = live_[row.live].threads;
+  KeepLargest(&shares);
+  for (const ThreadSum& thread : shares) {
     site.threads.push_back({threads->IndexOf(thread.thread_index), thread.bytes, thread.count});
   }
   return site;
 }
 
-void SiteRows::FillTotals(const Row& row, snapshot::Site* site) const {
-  const TallySum& totals = row.totals;
+void SiteRows::FillTotals(const TallySum& totals, const Moved& moved, snapshot::Site* site) {
   site->total_bytes.samples = site->total_count.samples = totals.samples;
   site->total_bytes.value = totals.born_bytes;
   site->total_count.value = totals.born_count;
@@ -164,23 +228,23 @@ void SiteRows::FillTotals(const Row& row, snapshot::Site* site) const {
   site->total_count.variance = totals.born_count_variance;
   site->total_bytes.largest_weight = MeanWeight(totals.born_bytes, totals.born_bytes_variance, totals.samples);
   site->total_count.largest_weight = MeanWeight(totals.born_count, totals.born_count_variance, totals.samples);
-  site->total_bytes.moved_down = row.moved.born_bytes;
-  site->total_count.moved_down = row.moved.born_count;
+  site->total_bytes.moved_down = moved.born_bytes;
+  site->total_count.moved_down = moved.born_count;
   site->freed_bytes = totals.died_bytes;
   site->freed_samples = totals.died_samples;
   site->lifetimes = totals.lifetimes;
 }
 
 void SiteRows::FillCohorts(const Row& row, snapshot::Site* site) const {
+  const SiteSum& live = LiveOf(row);
   if (site->inherited) {
-    if (row.live.bytes.samples == 0) return;
-    const int64_t from_ms = std::min(row.inherited_oldest_ms, clock_.started_ms());
-    site->cohorts.push_back(
-        {from_ms, clock_.started_ms(), row.live.bytes.samples, row.live.bytes.value, row.live.count.value});
+    if (live.bytes.samples == 0 || row.inherited == kNone) return;
+    const int64_t from_ms = std::min(inherited_[row.inherited].oldest_ms, clock_.started_ms());
+    site->cohorts.push_back({from_ms, clock_.started_ms(), live.bytes.samples, live.bytes.value, live.count.value});
     return;
   }
-  uint64_t mask = row.live.cohorts.occupied;
-  for (const CohortSum& sum : row.live.cohorts.sums) {
+  uint64_t mask = live.cohorts.occupied;
+  for (const CohortSum& sum : live.cohorts.sums) {
     const auto cohort = static_cast<uint32_t>(std::countr_zero(mask));
     mask &= mask - 1;
     site->cohorts.push_back(
@@ -196,11 +260,11 @@ void SiteRows::Date(const Row& row, Sightings* sightings, int64_t now_ms, snapsh
   Sightings::Span& span = sightings->Of(content ^ (row_key * 0x9E37'79B9'7F4A'7C15ull));
   int64_t first_ms = 0, last_ms = 0;
   if (site->inherited) {
-    first_ms = site->oldest_birth_ms = row.inherited_oldest_ms;
+    first_ms = site->oldest_birth_ms = row.inherited == kNone ? 0 : inherited_[row.inherited].oldest_ms;
     last_ms = clock_.started_ms();
-  } else if (row.live.bytes.samples > 0) {
-    first_ms = site->oldest_birth_ms = clock_.TickMs(row.live.first_birth_tick);
-    last_ms = clock_.TickMs(row.live.last_birth_tick);
+  } else if (const SiteSum& live = LiveOf(row); live.bytes.samples > 0) {
+    first_ms = site->oldest_birth_ms = clock_.TickMs(live.first_birth_tick);
+    last_ms = clock_.TickMs(live.last_birth_tick);
   }
   sightings->Update(site->total_bytes.samples, first_ms, last_ms, std::max(now_ms, clock_.started_ms()), &span);
   site->first_seen_ms = span.first_ms;

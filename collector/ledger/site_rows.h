@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "collector/ledger/block_sums.h"
@@ -25,14 +26,11 @@ class SiteRows {
  public:
   SiteRows(const StackTable& stacks, const ProcessClock& clock) : stacks_(stacks), clock_(clock) {}
 
-  // Room for this many rows.
-  void Reserve(size_t rows) { rows_.reserve(rows); }
-
   // `scopes` numbers the scopes met.
   void AddBlocks(BlockSums blocks, ScopeTable* scopes);
 
   // `before` may be null: the process is dead, nothing moved.
-  void AddTallies(const TallySums* before, const TallySums& after);
+  void AddTallies(const TallyMarks* before, TallySums after);
 
   void AddInherited(const std::vector<InheritedBlocks>& inherited);
 
@@ -40,19 +38,29 @@ class SiteRows {
   std::vector<snapshot::Site> Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms);
 
  private:
+  static constexpr uint32_t kNone = 0xFFFF'FFFF;
+
+  // There may be a hundred thousand rows, most of them of stacks whose blocks are all gone: a row says where its parts are.
   struct Row {
-    SiteSum live;
-    TallySum totals;
-    Moved moved;
-    bool has_totals = false;
-    uint64_t inherited_freed_samples = 0;
-    int64_t inherited_oldest_ms = 0;
+    uint32_t live = kNone;       // in live_
+    uint32_t totals = kNone;     // in totals_, or beyond them in least_totals_
+    uint32_t moved = kNone;      // in moved_
+    uint32_t inherited = kNone;  // in inherited_
+  };
+  struct InheritedPart {
+    uint64_t freed_samples = 0;
+    int64_t oldest_ms = 0;
   };
 
+  const SiteSum& LiveOf(const Row& row) const;
+  SiteSum& AddLive(Row* row);
+  TallySum& TotalsAt(uint32_t number);
+  const TallySum* TotalsOf(uint32_t row) const;
   Row& RowOf(uint32_t stack, snapshot::SiteKind kind, uint32_t scope, bool inherited);
   void ShareStackFigures();
-  snapshot::Site Describe(uint64_t key, Row* row, ThreadTable* threads) const;
-  void FillTotals(const Row& row, snapshot::Site* site) const;
+  std::vector<uint32_t> Order() const;
+  snapshot::Site Describe(uint32_t number, ThreadTable* threads);
+  static void FillTotals(const TallySum& totals, const Moved& moved, snapshot::Site* site);
   void FillCohorts(const Row& row, snapshot::Site* site) const;
   void Date(const Row& row, Sightings* sightings, int64_t now_ms, snapshot::Site* site) const;
 
@@ -60,6 +68,11 @@ class SiteRows {
   ProcessClock clock_;
   KeyIndex index_;
   std::vector<Row> rows_;
+  std::deque<SiteSum> live_;
+  std::vector<TallySum> totals_;       // the stacks' own
+  std::deque<TallySum> least_totals_;  // of stacks that have no tally
+  std::deque<Moved> moved_;
+  std::deque<InheritedPart> inherited_;
 };
 
 }  // namespace leakhunt::ledger

@@ -10,6 +10,7 @@ namespace leakhunt::ledger {
 namespace {
 
 constexpr uint64_t kMaxFrameUses = uint64_t{1} << 25;  // 128 MiB of indices: no program has so many stacks
+constexpr uint64_t kRecentWords = 1024;
 constexpr uint64_t kAddressLimit = uint64_t{1} << 48;
 constexpr uint32_t kEpochLimit = 1u << 15;
 
@@ -22,7 +23,7 @@ uint64_t FrameHash(const std::string& identity, uint64_t offset) {
 }  // namespace
 
 StackTable::StackTable(const PageFile& file, const PageDirectory& directory)
-    : arena_(file, directory), modules_(ModuleTable::Read(file, directory)) {
+    : arena_(file, directory), modules_(ModuleTable::Read(file, directory)), recent_(kRecentWords) {
   Intern(RawStack{});
 }
 
@@ -47,7 +48,9 @@ uint32_t StackTable::IndexOf(uint32_t reference) const {
 
 uint32_t StackTable::Intern(const RawStack& raw) {
   snapshot::Stack stack;
-  std::vector<uint64_t> hashes;
+  std::vector<uint64_t>& hashes = hashes_;
+  hashes.clear();
+  stack.frames.reserve(raw.words.size());
   for (const uint64_t word : raw.words) {
     stack.frames.push_back(FrameOf(word, raw.epoch));
     hashes.push_back(frame_hashes_[stack.frames.back()]);
@@ -63,6 +66,12 @@ uint32_t StackTable::Intern(const RawStack& raw) {
 }
 
 uint32_t StackTable::FrameOf(uint64_t word, uint32_t epoch) {
+  RecentWord& recent = recent_[(word ^ word >> 12) % kRecentWords];
+  if (recent.word != word || recent.epoch != epoch || recent.frame == kNone) recent = {word, epoch, LookUpFrame(word, epoch)};
+  return recent.frame;
+}
+
+uint32_t StackTable::LookUpFrame(uint64_t word, uint32_t epoch) {
   const uint64_t address = word & ~protocol::kFrameExactPc;
   const uint32_t epoch_number = epochs_.size() < kEpochLimit ? epochs_.FindOrAdd(epoch) : epochs_.Find(epoch);
   if (address >= kAddressLimit || epoch_number >= kEpochLimit) return ResolveFrame(word, epoch);

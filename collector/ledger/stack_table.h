@@ -38,6 +38,7 @@ class StackTable {
  private:
   uint32_t Intern(const RawStack& raw);
   uint32_t FrameOf(uint64_t word, uint32_t epoch);
+  uint32_t LookUpFrame(uint64_t word, uint32_t epoch);
   uint32_t ResolveFrame(uint64_t word, uint32_t epoch);
 
   StackArena arena_;
@@ -47,11 +48,18 @@ class StackTable {
   KeyIndex epochs_;
   KeyIndex words_;  // (address, exactness, epoch) already resolved
   std::vector<uint32_t> frame_of_word_;
+  struct RecentWord {
+    uint64_t word = 0;
+    uint32_t epoch = 0, frame = kNone;
+  };
+  static constexpr uint32_t kNone = 0xFFFF'FFFF;
+  std::vector<RecentWord> recent_;  // by the word's low bits: what nearly every frame of every stack is found by
   KeyIndex frame_contents_;
   std::vector<uint64_t> frame_hashes_;  // by frame
   std::vector<snapshot::Frame> frames_;
   KeyIndex stack_contents_;
   std::vector<snapshot::Stack> stacks_;
+  std::vector<uint64_t> hashes_;  // of the stack in hand
   uint64_t frame_uses_ = 0;
   uint64_t refused_ = 0;
 };

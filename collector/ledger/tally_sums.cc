@@ -15,6 +15,11 @@ constexpr double kCountUnit = 1.0 / 256;
 
 TallySums TallySums::Read(const PageFile& file, const PageDirectory& directory) {
   TallySums sums;
+  uint64_t entries = 0;
+  for (const auto kind : {protocol::AreaKind::kThreadTally, protocol::AreaKind::kSharedTally}) {
+    for (const Area& area : directory.Areas(kind)) entries += area.bytes / sizeof(protocol::StackTally);
+  }
+  sums.sums_.reserve(std::min<uint64_t>(entries, kMaxTallies));
   for (const Area& area : directory.Areas(protocol::AreaKind::kThreadTally)) sums.ReadArea(file, area);
   for (const Area& area : directory.Areas(protocol::AreaKind::kSharedTally)) sums.ReadArea(file, area);
   return sums;
@@ -55,19 +60,26 @@ void TallySums::Add(const protocol::StackTally& tally) {
   for (size_t bucket = 0; bucket < sum.lifetimes.size(); ++bucket) sum.lifetimes[bucket] += tally.lifetimes[bucket];
 }
 
-const TallySum* TallySums::Find(uint64_t stack_kind) const {
-  const uint32_t number = index_.Find(stack_kind);
-  return number == KeyIndex::kAbsent ? nullptr : &sums_[number];
+TallyMark MarkOf(const TallySum& sum) {
+  return {sum.born_bytes, sum.born_count, sum.died_bytes, sum.DiedCount()};
 }
 
-Moved MovedBetween(const TallySum* before, const TallySum& after) {
-  const TallySum none;
-  const TallySum& from = before == nullptr ? none : *before;
+TallyMarks::TallyMarks(TallySums sums) : index_(std::move(sums.index_)) {
+  marks_.reserve(sums.sums_.size());
+  for (const TallySum& sum : sums.sums_) marks_.push_back(MarkOf(sum));
+}
+
+TallyMark TallyMarks::Find(uint64_t stack_kind) const {
+  const uint32_t number = index_.Find(stack_kind);
+  return number == KeyIndex::kAbsent ? TallyMark{} : marks_[number];
+}
+
+Moved MovedBetween(const TallyMark& before, const TallyMark& after) {
   Moved moved;
-  moved.born_bytes = std::max(0.0, after.born_bytes - from.born_bytes);
-  moved.born_count = std::max(0.0, after.born_count - from.born_count);
-  moved.died_bytes = std::max(0.0, after.died_bytes - from.died_bytes);
-  moved.died_count = std::max(0.0, after.DiedCount() - from.DiedCount());
+  moved.born_bytes = std::max(0.0, after.born_bytes - before.born_bytes);
+  moved.born_count = std::max(0.0, after.born_count - before.born_count);
+  moved.died_bytes = std::max(0.0, after.died_bytes - before.died_bytes);
+  moved.died_count = std::max(0.0, after.died_count - before.died_count);
   return moved;
 }
 

@@ -1,10 +1,12 @@
 // Totals per stack: the guest's monotone tallies, summed over all threads.
 //
-// Read before and after the sweep of a live process; the difference is what was born and died meanwhile.
+// Read before and after the sweep of a live process; the difference is what was born and died meanwhile. There may be a
+// hundred thousand stacks: of the first reading only what the difference needs is kept.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "collector/ledger/key_index.h"
@@ -38,6 +40,11 @@ struct TallySum {
   }
 };
 
+// Born and died of one stack up to a moment.
+struct TallyMark {
+  double born_bytes = 0, born_count = 0, died_bytes = 0, died_count = 0;
+};
+
 class TallySums {
  public:
   static TallySums Read(const PageFile& file, const PageDirectory& directory);
@@ -46,8 +53,8 @@ class TallySums {
   uint64_t KeyAt(uint32_t number) const { return index_.KeyAt(number); }
   const TallySum& At(uint32_t number) const { return sums_[number]; }
 
-  // Null when the stack has no tally.
-  const TallySum* Find(uint64_t stack_kind) const;
+  // The sums themselves, by number; afterwards there are none here.
+  std::vector<TallySum> TakeSums() { return std::move(sums_); }
 
   // Entries refused: no such kind, or sums that are no numbers.
   uint64_t refused() const { return refused_; }
@@ -56,15 +63,33 @@ class TallySums {
   void ReadArea(const PageFile& file, const Area& area);
   void Add(const protocol::StackTally& tally);
 
+  friend class TallyMarks;
+
   KeyIndex index_;
   std::vector<TallySum> sums_;
   uint64_t refused_ = 0;
 };
 
+// The first of two readings.
+class TallyMarks {
+ public:
+  TallyMarks() = default;
+  explicit TallyMarks(TallySums sums);
+
+  // What had been born and died of the stack; nothing when it had no tally.
+  TallyMark Find(uint64_t stack_kind) const;
+
+ private:
+  KeyIndex index_;
+  std::vector<TallyMark> marks_;
+};
+
+TallyMark MarkOf(const TallySum& sum);
+
 // Born and died between two readings of a live process.
 struct Moved {
   double born_bytes = 0, born_count = 0, died_bytes = 0, died_count = 0;
 };
-Moved MovedBetween(const TallySum* before, const TallySum& after);
+Moved MovedBetween(const TallyMark& before, const TallyMark& after);
 
 }  // namespace leakhunt::ledger

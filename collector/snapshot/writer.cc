@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include <cerrno>
+#include <memory>
 
 #include "collector/base/unique_fd.h"
 #include "collector/snapshot/file_header.h"
@@ -18,11 +19,20 @@ namespace {
 
 constexpr int kCompressionLevel = 3;  // zstd's own default
 
+// In pieces: the bound of what a large message may become is more than the message, and a tenth of it is used.
 Result<std::string> Compress(const std::string& message) {
-  std::string payload(ZSTD_compressBound(message.size()), '\0');
-  size_t size = ZSTD_compress(payload.data(), payload.size(), message.data(), message.size(), kCompressionLevel);
-  if (ZSTD_isError(size)) return Error{fmt::format("cannot compress: {}", ZSTD_getErrorName(size))};
-  payload.resize(size);
+  const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
+  if (context == nullptr) return Error{"cannot compress: no memory"};
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, kCompressionLevel);
+  ZSTD_CCtx_setPledgedSrcSize(context.get(), message.size());
+  std::string payload, piece(ZSTD_CStreamOutSize(), '\0');
+  ZSTD_inBuffer in{message.data(), message.size(), 0};
+  for (size_t left = 1; left != 0;) {
+    ZSTD_outBuffer out{piece.data(), piece.size(), 0};
+    left = ZSTD_compressStream2(context.get(), &out, &in, ZSTD_e_end);
+    if (ZSTD_isError(left)) return Error{fmt::format("cannot compress: {}", ZSTD_getErrorName(left))};
+    payload.append(piece.data(), out.pos);
+  }
   return payload;
 }
 

@@ -130,13 +130,13 @@ TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   SlotCopier copier(*file, PageWriter::kActive);
 
   for (uint64_t i = 0; i < 10; ++i) guest.Bear(i);
-  const TallySums before = TallySums::Read(*file, directory);  // the moment the snapshot speaks of: 1000 bytes
+  const TallyMarks before(TallySums::Read(*file, directory));  // the moment the snapshot speaks of: 1000 bytes
   for (uint64_t i = 10; i < 13; ++i) guest.Bear(i);
   guest.Bury(0), guest.Bury(1);
   BlockSums blocks = BlockSums::Sweep(&copier, directory, clock, 0);
   guest.Bear(13);
   for (uint64_t i = 2; i < 6; ++i) guest.Bury(i);
-  const TallySums after = TallySums::Read(*file, directory);
+  TallySums after = TallySums::Read(*file, directory);
 
   StackTable stacks(*file, directory);
   stacks.Resolve({stack});
@@ -145,7 +145,7 @@ TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   Sightings sightings;
   SiteRows rows(stacks, clock);
   rows.AddBlocks(std::move(blocks), &scopes);
-  rows.AddTallies(&before, after);
+  rows.AddTallies(&before, std::move(after));
   const std::vector<snapshot::Site> sites = rows.Finish(&threads, &sightings, testing::kStartedMs + 1000);
   ASSERT_EQ(sites.size(), 1u);
   EXPECT_EQ(sites[0].live_bytes.value, 1100);
@@ -254,13 +254,13 @@ TEST(PageLive, MovementIsTheDifferenceOfTwoTallies) {
   before.samples = 10, before.born_bytes = 1000, before.born_count = 20, before.died_samples = 4,
   before.died_bytes = 400;
   after.samples = 13, after.born_bytes = 1300, after.born_count = 26, after.died_samples = 5, after.died_bytes = 500;
-  const Moved moved = MovedBetween(&before, after);
+  const Moved moved = MovedBetween(MarkOf(before), MarkOf(after));
   EXPECT_EQ(moved.born_bytes, 300);
   EXPECT_EQ(moved.born_count, 6);
   EXPECT_EQ(moved.died_bytes, 100);
   EXPECT_NEAR(moved.died_count, 2, 1e-9);
-  EXPECT_EQ(MovedBetween(nullptr, after).born_bytes, 1300);
-  EXPECT_EQ(MovedBetween(&after, before).born_bytes, 0);
+  EXPECT_EQ(MovedBetween(TallyMark{}, MarkOf(after)).born_bytes, 1300);
+  EXPECT_EQ(MovedBetween(MarkOf(after), MarkOf(before)).born_bytes, 0);
 }
 
 TEST(PageLive, NothingMovedInAProcessAtRest) {
