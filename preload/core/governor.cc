@@ -23,6 +23,7 @@ struct Governor {
   uint64_t last_cpu_ns = 0;
   uint64_t heap_visits = 0;
   uint64_t last_visits = 0;
+  uint64_t last_all_visits = 0;
   uint64_t last_bytes = 0;
 };
 constinit Governor g_governor;
@@ -45,17 +46,22 @@ void ChooseInterval() {
   protocol::ProcessHeader* header = Header();
   uint64_t cpu = sys::ProcessCpuNs();
   uint64_t visits = sys::LoadRelaxed(&g.heap_visits);
+  uint64_t all_visits = sys::LoadRelaxed(&header->slow_visits);
   uint64_t bytes = sys::LoadRelaxed(&header->allocated_bytes);
   uint64_t cpu_passed = cpu - g.last_cpu_ns;
   if (cpu_passed < 20'000'000) return;  // too little to judge by
   double visits_per_ns = static_cast<double>(visits - g.last_visits) / static_cast<double>(cpu_passed);
+  double all_visits_per_ns = static_cast<double>(all_visits - g.last_all_visits) / static_cast<double>(cpu_passed);
   double bytes_per_ns = static_cast<double>(bytes - g.last_bytes) / static_cast<double>(cpu_passed);
   g.last_cpu_ns = cpu;
   g.last_visits = visits;
+  g.last_all_visits = all_visits;
   g.last_bytes = bytes;
   if (g_process.options.sample_bytes != 0) return;
-  double budget = g_process.options.budget_ppm * 1e-6;
+  const double whole_budget = g_process.options.budget_ppm * 1e-6;
   double unit = static_cast<double>(g.unit_cost_ns);
+  double budget = whole_budget - (all_visits_per_ns - visits_per_ns) * unit;
+  if (budget < whole_budget / 4) budget = whole_budget / 4;
   uint64_t now = sys::LoadRelaxed(&g_process.interval_bytes);
   double cost = visits_per_ns * unit;  // births and deaths
   double wanted;
@@ -100,6 +106,7 @@ void Tick(uint64_t now_ns) {
 
 void ForgetMeasurements() {
   g_governor.last_cpu_ns = g_governor.heap_visits = g_governor.last_visits = g_governor.last_bytes = 0;
+  g_governor.last_all_visits = 0;
   g_governor.next_tick_ns = 0;
 }
 

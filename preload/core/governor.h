@@ -3,7 +3,8 @@
 // Cost = visits to the slow path x the unit cost, of which one visit in 512 is timed. Under a budget b (share of the
 // process's own CPU time) the interval that spends exactly b is T·c/b, c the share spent at T, because visits go as 1/T;
 // from exact mode, where blocks and not bytes count, T = 2·B·u/b, B bytes allocated a second of CPU and u the unit cost.
-// Only visits of heap blocks count here: descriptors and mappings are never sampled, and no interval makes them cheaper.
+// Descriptors and mappings are never sampled, and no interval makes them cheaper: what they cost is taken off the budget
+// first, but a quarter of it stays for the heap.
 // When T would fall below 64 bytes it is 1 (exact), until that costs more than b. Steps are damped.
 #pragma once
 
