@@ -161,24 +161,29 @@ void SiteRows::ShareStackFigures() {
 
 // Largest live first, then largest totals; ties by what does not depend on the order in which the guest wrote.
 std::vector<uint32_t> SiteRows::Order() const {
-  std::vector<uint32_t> order(rows_.size());
-  std::iota(order.begin(), order.end(), 0u);
-  const auto total_bytes = [this](uint32_t row) {
-    const TallySum* totals = TotalsOf(row);
-    return totals == nullptr ? 0 : totals->born_bytes;
+  struct Rank {
+    double live, total;
+    uint64_t content, key;
+    uint32_t row;
   };
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-    const double live_a = LiveOf(rows_[a]).bytes.value, live_b = LiveOf(rows_[b]).bytes.value;
-    if (live_a != live_b) return live_a > live_b;
-    const double total_a = total_bytes(a), total_b = total_bytes(b);
-    if (total_a != total_b) return total_a > total_b;
-    const uint64_t key_a = index_.KeyAt(a), key_b = index_.KeyAt(b);
-    if (RowStack(key_a) != RowStack(key_b)) {
-      return stacks_.ContentHash(RowStack(key_a)) < stacks_.ContentHash(RowStack(key_b));
-    }
-    return std::tuple(RowKind(key_a), RowScope(key_a), RowInherited(key_a)) <
-           std::tuple(RowKind(key_b), RowScope(key_b), RowInherited(key_b));
+  std::vector<Rank> ranks;
+  ranks.reserve(rows_.size());
+  for (uint32_t row = 0; row < rows_.size(); ++row) {
+    const uint64_t key = index_.KeyAt(row);
+    const TallySum* totals = TotalsOf(row);
+    ranks.push_back({LiveOf(rows_[row]).bytes.value, totals == nullptr ? 0 : totals->born_bytes,
+                     stacks_.ContentHash(RowStack(key)), key, row});
+  }
+  std::sort(ranks.begin(), ranks.end(), [](const Rank& a, const Rank& b) {
+    if (a.live != b.live) return a.live > b.live;
+    if (a.total != b.total) return a.total > b.total;
+    if (a.content != b.content) return a.content < b.content;
+    return std::tuple(RowKind(a.key), RowScope(a.key), RowInherited(a.key)) <
+           std::tuple(RowKind(b.key), RowScope(b.key), RowInherited(b.key));
   });
+  std::vector<uint32_t> order;
+  order.reserve(ranks.size());
+  for (const Rank& rank : ranks) order.push_back(rank.row);
   return order;
 }
 

@@ -30,7 +30,7 @@ struct Payload {
 };
 static_assert(sizeof(Payload) == 24);
 
-class LiveTable {
+class alignas(64) LiveTable {
  public:
   // Opaque position of a claimed or reserved entry; null: none.
   struct Entry {
@@ -60,7 +60,7 @@ class LiveTable {
     sys::StoreRelease(entry.key, uint64_t{0});
     if (__builtin_expect(entry.displaced != nullptr, 0)) Undisplace(entry.displaced);
   }
-  // Asks the processor for the lines that Claim and Reserve will touch.
+  // Asks the processor for the line of keys that Claim and Reserve will read.
   static void Prefetch(const Place& place);
   // True when a visible entry may exist; never false for one that does.
   bool MayContain(uint64_t address) const;
@@ -199,13 +199,7 @@ inline uint32_t LiveTable::FirstWay(uint32_t matches) { return static_cast<uint3
   return place;
 }
 
-[[gnu::always_inline]] inline void LiveTable::Prefetch(const Place& place) {
-  const Table* table = place.set->Newest();
-  __builtin_prefetch(&table->lines[place.home], 1);
-  const char* payloads = reinterpret_cast<const char*>(&table->payloads[place.home * kWays]);
-#pragma GCC unroll 3
-  for (uint64_t at = 0; at < kWays * sizeof(Payload); at += 64) __builtin_prefetch(payloads + at, 1);
-}
+inline void LiveTable::Prefetch(const Place& place) { __builtin_prefetch(&place.set->Newest()->lines[place.home], 1); }
 
 // Nearly always: one table, and the entry in its home line or nowhere.
 [[gnu::always_inline]] inline LiveTable::Entry LiveTable::Claim(const Place& place) {

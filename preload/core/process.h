@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "preload/core/live_table.h"
+#include "preload/core/live_blocks.h"
 #include "preload/core/options.h"
 #include "preload/core/thread_state.h"
 #include "preload/sys/atomic.h"
@@ -31,7 +31,7 @@ struct Process {
   Options options;
   transport::Pages* pages = nullptr;
   transport::Pages* parent_pages = nullptr;  // in a forked child: what the inherited stacks refer to
-  LiveTable live;
+  LiveBlocks live;
   uint64_t interval_bytes = 1;  // T now; threads adopt it at their next slow visit
   uint64_t seed = 0;
   uint64_t origins_ns[kOrigins] = {};  // tick 0 of each generation, for inherited blocks

@@ -28,6 +28,7 @@ class Sampler {
   // one that protocol::EncodeInterval expresses exactly.
   void SetInterval(uint64_t interval_bytes, uint64_t* countdown) {
     interval_ = interval_bytes;
+    code_ = protocol::EncodeInterval(interval_bytes);
     Draw(countdown);
   }
   uint64_t Interval() const { return interval_; }
@@ -51,7 +52,7 @@ class Sampler {
     return false;
   }
 
-  uint16_t IntervalCode() const { return protocol::EncodeInterval(interval_); }
+  uint16_t IntervalCode() const { return code_; }
 
   // p of a block under this interval.
   double Probability(uint64_t size_bytes) const { return Probability(size_bytes, interval_); }
@@ -84,6 +85,7 @@ class Sampler {
 
   uint64_t random_ = 0;
   uint64_t interval_ = 1;
+  uint16_t code_ = protocol::EncodeInterval(1);
   bool cut_ = false;
 };
 

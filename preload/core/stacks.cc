@@ -67,7 +67,7 @@ constinit PublishedModule* g_modules = nullptr;
 
 constexpr uint32_t kMaxPath = 1024;
 
-unwind::StackLimits* LimitsOf(ThreadState* state, uint64_t sp) {
+unwind::StackLimits* OtherLimitsOf(ThreadState* state, uint64_t sp) {
   for (auto& limits : state->limits) {
     if (sp >= limits.low && sp < limits.high) return &limits;
   }
@@ -76,6 +76,12 @@ unwind::StackLimits* LimitsOf(ThreadState* state, uint64_t sp) {
   unwind::StackLimits* place = &state->limits[state->next_limits++ % kStackLimitsCached];
   *place = found;
   return place;
+}
+
+// Nearly always the thread's first.
+inline unwind::StackLimits* LimitsOf(ThreadState* state, uint64_t sp) {
+  unwind::StackLimits& first = state->limits[0];
+  return __builtin_expect(sp >= first.low && sp < first.high, 1) ? &first : OtherLimitsOf(state, sp);
 }
 
 constexpr uint32_t kShorterDepths[] = {8, 4, 1};
@@ -222,15 +228,15 @@ namespace {
 // Walks often repeat where every allocation is recorded; where few are, a cache is 10 KiB a thread for nothing.
 constexpr uint64_t kPathsBelowInterval = 256;
 
-unwind::PathCache* PathsOf(ThreadState* state) {
+inline unwind::PathCache* PathsOf(ThreadState* state) {
   if (state->paths == nullptr && state->sampler.Interval() < kPathsBelowInterval) {
     state->paths = static_cast<unwind::PathCache*>(sys::Carve(sizeof(unwind::PathCache)));
   }
   return state->paths;
 }
 
-uint16_t FlagsOf(unwind::WalkResult walk) {
-  if (walk.stop == unwind::StopReason::kBottom) return 0;
+inline uint16_t FlagsOf(unwind::WalkResult walk) {
+  if (__builtin_expect(walk.stop == unwind::StopReason::kBottom, 1)) return 0;
   sys::AddRelaxed(&Header()->truncated_stacks, uint64_t{1});
   return protocol::kStackTruncated;
 }

@@ -38,7 +38,7 @@ bool ThinSlot(RecordSlot* slot, uint64_t file_offset, uint64_t floor) {
     return false;
   }
   uint64_t address = protocol::AddressOf(slot->address_kind);
-  LiveTable::Entry entry = g_process.live.Claim(address);
+  LiveTable::Entry entry = g_process.live.Of(address).Claim(address);
   if (!entry) return false;
   if (uint64_t{entry.payload->slot} * sizeof(RecordSlot) != file_offset) {
     LiveTable::Publish(entry, address);

@@ -116,18 +116,13 @@ bool AddRun(ThreadState* state) {
   return true;
 }
 
-bool Free(const RecordSlot& slot) {
-  SlotState state = protocol::StateOf(sys::LoadAcquire(&slot.state));  // partner: the store of kDead in the tracker
-  return state == SlotState::kVoid || state == SlotState::kDead || state == SlotState::kThinned;
-}
-
 // Turns to one of the thread's runs that is at least a quarter free; looks at a few, round-robin.
 bool ReuseRun(ThreadState* state, uint32_t looks) {
   for (; looks > 0 && state->run_count > 0; --looks) {
     uint32_t candidate = state->examine_run++ % state->run_count;
     const Run& run = state->runs[candidate];
     uint32_t free = 0;
-    for (uint32_t i = 0; i < run.count; ++i) free += Free(run.slots[i]) ? 1 : 0;
+    for (uint32_t i = 0; i < run.count; ++i) free += IsFree(run.slots[i]) ? 1 : 0;
     if (free * 4 < run.count) continue;
     state->current_run = candidate;
     state->next_slot = 0;
@@ -190,10 +185,10 @@ ThreadState* MakeThreadState() {
   return state;
 }
 
-RecordSlot* TakeSlot(ThreadState* state, uint64_t* file_offset) {
+RecordSlot* TakeSlotSlow(ThreadState* state, uint64_t* file_offset) {
   while (state->freed_count > 0) {
     const FreedSlot& freed = state->freed[--state->freed_count];
-    if (!Free(*freed.slot)) continue;  // the search below came past it meanwhile
+    if (!IsFree(*freed.slot)) continue;  // the search below came past it meanwhile
     *file_offset = freed.file_offset;
     return freed.slot;
   }
@@ -202,7 +197,7 @@ RecordSlot* TakeSlot(ThreadState* state, uint64_t* file_offset) {
       Run& run = state->runs[state->current_run];
       while (state->next_slot < run.count) {
         uint32_t i = state->next_slot++;
-        if (!Free(run.slots[i])) continue;
+        if (!IsFree(run.slots[i])) continue;
         *file_offset = run.file_offset + i * sizeof(RecordSlot);
         return &run.slots[i];
       }

@@ -9,6 +9,7 @@
 
 #include "preload/core/sampler.h"
 #include "preload/protocol/layout.h"
+#include "preload/sys/atomic.h"
 #include "preload/transport/pages.h"
 #include "preload/unwind/unwinder.h"
 
@@ -115,8 +116,21 @@ extern thread_local constinit ThreadLocal t_local __attribute__((tls_model("init
 // EnsureThreadState's first time (process.h).
 ThreadState* MakeThreadState();
 
+inline bool IsFree(const protocol::RecordSlot& slot) {
+  const protocol::SlotState state = protocol::StateOf(sys::LoadAcquire(&slot.state));  // partner: MarkDead in tracker.cc
+  return state == protocol::SlotState::kVoid || state == protocol::SlotState::kDead || state == protocol::SlotState::kThinned;
+}
+
 // A slot of the thread's own to fill, its file offset in `*file_offset`; null at the bound.
-protocol::RecordSlot* TakeSlot(ThreadState* state, uint64_t* file_offset);
+protocol::RecordSlot* TakeSlotSlow(ThreadState* state, uint64_t* file_offset);
+[[gnu::always_inline]] inline protocol::RecordSlot* TakeSlot(ThreadState* state, uint64_t* file_offset) {
+  if (__builtin_expect(state->freed_count > 0, 1)) {
+    const FreedSlot freed = state->freed[--state->freed_count];
+    *file_offset = freed.file_offset;
+    if (__builtin_expect(IsFree(*freed.slot), 1)) return freed.slot;  // else the search for a slot came past it meanwhile
+  }
+  return TakeSlotSlow(state, file_offset);
+}
 
 // A slot this thread has just marked dead: to be taken again next, while it is cached. Only one of the run in use: that
 // run is surely the thread's own (the owner named in a slot is who resized it last).

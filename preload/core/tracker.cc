@@ -165,13 +165,14 @@ void Retire(ThreadState* state, LiveTable::Entry entry, uint64_t address) {
 }
 
 [[gnu::always_inline]] inline void Record(ThreadState* state, uint64_t address, uint64_t size, uint16_t interval_code, const unwind::Registers* caller) {
-  const LiveTable::Place place = g_process.live.PlaceOf(address);
+  LiveTable& live = g_process.live.Of(address);
+  const LiveTable::Place place = live.PlaceOf(address);
   LiveTable::Prefetch(place);  // arrives while the stack is walked
   uint32_t stack = CaptureStack(state, caller);
-  if (LiveTable::Entry stale = g_process.live.Claim(place); __builtin_expect(bool{stale}, 0)) RetireStale(state, stale, address);
+  if (LiveTable::Entry stale = live.Claim(place); __builtin_expect(bool{stale}, 0)) RetireStale(state, stale, address);
   uint64_t file_offset = 0;
   RecordSlot* slot = TakeSlot(state, &file_offset);
-  LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Reserve(place);
+  LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : live.Reserve(place);
   if (!entry) return CountLoss(size);
   uint32_t tick = NowTick();
   uint64_t size_interval = protocol::PackSize(size, interval_code);
@@ -215,7 +216,7 @@ bool Tracks(uint32_t bit) { return (g_process.options.track & bit) != 0; }
 
 }  // namespace
 
-void InitializeTracker() { g_process.live.finish_taken = FinishTaken; }
+void InitializeTracker() { g_process.live.SetFinishTaken(FinishTaken); }
 
 void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Registers* caller) {
   Visit(size_bytes, [&](ThreadState* state) {
@@ -227,7 +228,7 @@ void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Register
     if (state->sampler.Decide(size_bytes, &t_local.countdown) && t_local.paused == 0) {
       Record(state, address, size_bytes, code, caller);
     } else {
-      LiveTable::Entry stale = g_process.live.Claim(address);
+      LiveTable::Entry stale = g_process.live.Of(address).Claim(address);
       if (stale) RetireStale(state, stale, address);
     }
     AdoptInterval(state);
@@ -238,15 +239,15 @@ void BlockFreedSlow(uint64_t address) {
   if (g_process.mode != Mode::kRecording) return;
   // Where every block is recorded, asking first is asking twice.
   const bool exact = t_local.state != nullptr && t_local.state->sampler.Interval() <= 1;
-  if (!exact && t_local.busy == 0 && !g_process.live.MayContain(address)) return;
+  if (!exact && t_local.busy == 0 && !g_process.live.Of(address).MayContain(address)) return;
   if (Visit(0, [&](ThreadState* state) {
-        LiveTable::Entry entry = g_process.live.Claim(address);
+        LiveTable::Entry entry = g_process.live.Of(address).Claim(address);
         if (entry) Retire(state, entry, address);
       })) {
     return;
   }
   // Inside leakhunt (a signal handler frees): state still has to be true, the tally can wait for nobody.
-  LiveTable::Entry entry = g_process.live.Claim(address);
+  LiveTable::Entry entry = g_process.live.Of(address).Claim(address);
   if (!entry) return;
   if (entry.payload->generation == Generation() && ProcessIsAlive()) {
     if (RecordSlot* slot = SlotOf(*entry.payload); slot != nullptr) MarkDead(slot);
@@ -256,9 +257,9 @@ void BlockFreedSlow(uint64_t address) {
 }
 
 void RetireStaleSlow(uint64_t address) {
-  if (g_process.mode != Mode::kRecording || !g_process.live.MayContain(address)) return;
+  if (g_process.mode != Mode::kRecording || !g_process.live.Of(address).MayContain(address)) return;
   Visit(0, [&](ThreadState* state) {
-    LiveTable::Entry entry = g_process.live.Claim(address);
+    LiveTable::Entry entry = g_process.live.Of(address).Claim(address);
     if (entry) RetireStale(state, entry, address);
   });
 }
@@ -267,7 +268,7 @@ Resize ResizeBeginSlow(uint64_t address) {
   Resize resize;
   if (g_process.mode != Mode::kRecording) return resize;
   // Not under Enter: the entry stays claimed over the real realloc, during which the thread is not busy.
-  LiveTable::Entry entry = g_process.live.Claim(address);
+  LiveTable::Entry entry = g_process.live.Of(address).Claim(address);
   if (!entry) return resize;
   resize = Resize{entry, address};
   if (entry.payload->generation == Generation() && ProcessIsAlive()) {
@@ -286,9 +287,9 @@ void Resized(ThreadState* state, LiveTable::Entry old_entry, uint64_t old_addres
              uint16_t interval_code, const unwind::Registers* caller) {
   Payload payload = *old_entry.payload;
   RecordSlot* slot = payload.generation == Generation() ? SlotOf(payload) : nullptr;
-  LiveTable::Entry stale = address == old_address ? LiveTable::Entry{} : g_process.live.Claim(address);
+  LiveTable::Entry stale = address == old_address ? LiveTable::Entry{} : g_process.live.Of(address).Claim(address);
   if (stale) RetireStale(state, stale, address);
-  LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Reserve(address);
+  LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Of(address).Reserve(address);
   if (!entry) {  // inherited from the parent, or no room: a death and, as usual, a birth
     Retire(state, old_entry, old_address);
     Record(state, address, size, interval_code, caller);

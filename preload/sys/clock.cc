@@ -1,15 +1,14 @@
 #include "preload/sys/clock.h"
 
 #include <elf.h>
-#include <time.h>
 
 #include "preload/sys/syscall.h"
 
 namespace leakhunt::sys {
-namespace {
 
-using ClockGettime = int (*)(int, timespec*);
 constinit ClockGettime g_clock_gettime = nullptr;
+
+namespace {
 
 bool SameName(const char* a, const char* b) {
   while (*a != 0 && *a == *b) ++a, ++b;
@@ -56,7 +55,7 @@ void InitializeClock(uint64_t vdso) {
   }
 }
 
-uint64_t MonotonicCoarseNs() { return Now(CLOCK_MONOTONIC_COARSE); }
+uint64_t MonotonicCoarseSlow() { return Now(CLOCK_MONOTONIC_COARSE); }
 uint64_t MonotonicNs() { return Now(CLOCK_MONOTONIC); }
 int64_t RealtimeNs() { return static_cast<int64_t>(Now(CLOCK_REALTIME)); }
 uint64_t ProcessCpuNs() {

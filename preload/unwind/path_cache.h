@@ -30,8 +30,8 @@ struct PathNode {
   uint16_t rise;      // words from the stack pointer of its run's first frame up to this one's; 0 = the first
   uint16_t saved_at;  // words from there to where this frame's rbp was saved in the run, plus 1; 0 = not saved in it
   uint32_t inner;   // the node of the frame inside; 0 = the innermost frame
-  uint32_t likely;  // the caller's node last time; 0 = none yet
-  uint32_t other;   // and the one before that was another
+  uint32_t likely;  // the node of the first caller met; 0 = none yet
+  uint32_t other;   // and of another, the last one met
   uint32_t stack;   // what the owner keeps for the stack that ends here; 0 = nothing yet
 };
 static_assert(sizeof(PathNode) == 32);

@@ -72,14 +72,13 @@ struct Runner {
     for (;;) {
       if (__builtin_expect(at->rule.straight, 1)) {
         const uint64_t bottom = s - at->rise * uint64_t{8};  // of the run
-        const uint64_t most = (high - bottom) / 8;
         const PathNode* const from = at;
         const PathNode* const last = at + (max_frames - n);
         do {
-          const PathNode* const next = at + 1;
-          if (__builtin_expect(next->rise > most || at == last, 0)) break;
-          if (At(bottom + next->rise * uint64_t{8} - 8) != next->word) break;
-          at = next;
+          const uint64_t cfa = bottom + at[1].rise * uint64_t{8};
+          if (__builtin_expect(cfa > high || at == last, 0)) break;
+          if (At(cfa - 8) != at[1].word) break;
+          ++at;
         } while (at->rule.straight);
         if (at != from) {
           n += static_cast<uint32_t>(at - from);
@@ -121,8 +120,10 @@ struct Runner {
       // would have to be loaded, and each frame wait for the one before.
       const PathNode* likely = at + 1;
       if (at->likely != static_cast<uint32_t>(likely - base)) likely = base + at->likely;
-      // The word of a node was checked when the node was made; that of node 0 is no address.
-      if (__builtin_expect((likely->word != back) | (n == max_frames), 0)) {
+      // The word of a node was checked when the node was made; that of node 0 is no address. Two callers that alternate
+      // keep their places: what is learned of the first stays true.
+      if (likely->word != back) likely = base + at->other;
+      if (__builtin_expect(likely->word != back || n == max_frames, 0)) {
         word = back;
         pace = back - kLowestPc < kPcLimit - kLowestPc ? Pace::kTurned
                : back < kLowestPc                      ? Pace::kBottom
@@ -144,13 +145,9 @@ class PathWalk {
            uint32_t epoch)
       : cache_(*cache), start_(start), limits_(limits), pcs_(pcs), max_frames_(max_frames), epoch_(epoch) {}
 
-  WalkResult Run(const Cursor& begin, uint32_t** known) {
-    Cursor cursor = begin;
-    Runner runner{nullptr, cache_.EnterInnermost(cursor.Word()), 1, cursor.sp, cursor.rbp, 0};
-    if (runner.node == 0) return WalkBeyond(cursor, 0);
+  // Goes on from where a run along likely nodes ended.
+  WalkResult GoOn(Runner runner, Pace pace, Cursor cursor, uint32_t** known) {
     for (;;) {
-      runner.nodes = &cache_.At(0);
-      Pace pace = runner.Run(cursor.low, cursor.high, max_frames_);
       if (__builtin_expect(runner.generated != 0, 0)) CountFramePointerSteps(runner.generated), runner.generated = 0;
       if (pace == Pace::kBottom) return End(runner, StopReason::kBottom, known);
       if (pace == Pace::kBadFrame) return End(runner, StopOf(Step::kBadFrame), known);
@@ -169,24 +166,37 @@ class PathWalk {
       const bool deep = runner.frames == max_frames_;
       const uint32_t inner = runner.node;
       const uint32_t outer = Turn(inner, deep ? kDepthMark : runner.word);
-      if (outer == 0) return GoOn(runner, cursor);
+      if (outer == 0) return WithoutNodes(runner, cursor);
       if (deep) return EndByDepth(inner, outer, known);
       runner.node = outer;
       ++runner.frames;
+      runner.nodes = &cache_.At(0);
+      pace = runner.Run(cursor.low, cursor.high, max_frames_);
     }
   }
 
+  // From `at` on, with the first `frames` in pcs_.
+  WalkResult WalkBeyond(const Cursor& at, uint32_t frames) {
+    WalkResult result{frames, StopReason::kDepth};
+    const RuleTable table = CurrentRuleTable(epoch_);
+    TailMemo* memo = max_frames_ <= TailMemo::kMostFrames ? cache_.Beyond() : nullptr;
+    const bool done = memo != nullptr ? memo->WalkOn(table, epoch_, at, pcs_, max_frames_, &result)
+                                      : WalkOn(table, at, pcs_, max_frames_, &result);
+    return done ? result : WalkWithAllRegisters(start_, limits_, pcs_, max_frames_);
+  }
+
  private:
-  // The node of caller `word`, from now on the likely one.
+  // The node of caller `word`. A third caller takes the place of the second.
   uint32_t Turn(uint32_t inner, uint64_t word) {
     const PathNode& seen = cache_.At(inner);
+    if (cache_.At(seen.other).word == word) return seen.other;
     uint32_t outer = seen.likely;
     if (cache_.At(outer).word != word) {
-      outer = cache_.At(seen.other).word == word ? seen.other : cache_.Enter(inner, word);
+      outer = cache_.Enter(inner, word);
       if (outer == 0) return 0;
       PathNode& node = cache_.At(inner);  // after Enter, which may have moved the nodes
-      node.other = node.likely, node.likely = outer;
-      node.rule.straight = 0;
+      if (node.likely != 0) return node.other = outer;
+      node.likely = outer;
     }
     const PathRule rule = cache_.At(inner).rule;
     if (outer == inner + 1 && rule.kind == PathKind::kStack && !rule.straight && word != kDepthMark) cache_.Straighten(inner);
@@ -208,21 +218,11 @@ class PathWalk {
   }
 
   // No room for more nodes: the rest as if there were none.
-  [[gnu::noinline]] WalkResult GoOn(const Runner& runner, const Cursor& limits) {
+  WalkResult WithoutNodes(const Runner& runner, const Cursor& limits) {
     cache_.Frames(runner.node, runner.frames, pcs_);
     if (runner.frames == max_frames_) return {runner.frames, StopReason::kDepth};
     return WalkBeyond({runner.word & ~kExactPc, runner.sp, runner.rbp, runner.word >> 63, 0, limits.low, limits.high},
                       runner.frames);
-  }
-
-  // From `at` on, with the first `frames` in pcs_.
-  WalkResult WalkBeyond(const Cursor& at, uint32_t frames) {
-    WalkResult result{frames, StopReason::kDepth};
-    const RuleTable table = CurrentRuleTable(epoch_);
-    TailMemo* memo = max_frames_ <= TailMemo::kMostFrames ? cache_.Beyond() : nullptr;
-    const bool done = memo != nullptr ? memo->WalkOn(table, epoch_, at, pcs_, max_frames_, &result)
-                                      : WalkOn(table, at, pcs_, max_frames_, &result);
-    return done ? result : WalkWithAllRegisters(start_, limits_, pcs_, max_frames_);
   }
 
   PathCache& cache_;
@@ -233,16 +233,36 @@ class PathWalk {
   const uint32_t epoch_;
 };
 
+[[gnu::noinline]] WalkResult GoOn(const Registers& start, const StackLimits& limits, PathCache* cache, uint64_t* pcs,
+                                  uint32_t max_frames, uint32_t** known, const Runner& runner, Pace pace) {
+  Cursor cursor;
+  StartAt(start, limits, &cursor);
+  PathWalk walk(cache, start, limits, pcs, max_frames, CurrentEpoch());
+  return runner.node == 0 ? walk.WalkBeyond(cursor, 0) : walk.GoOn(runner, pace, cursor, known);
+}
+
 }  // namespace
 
 WalkResult WalkKnown(const Registers& start, const StackLimits& limits, PathCache* cache, uint64_t* pcs,
                      uint32_t max_frames, uint32_t** known) {
   *known = nullptr;
-  Cursor cursor;
-  if (max_frames == 0 || !StartAt(start, limits, &cursor)) return Walk(start, limits, pcs, max_frames);
-  const uint32_t epoch = CurrentEpoch();
-  cache->Prepare(epoch);
-  return PathWalk(cache, start, limits, pcs, max_frames, epoch).Run(cursor, known);
+  if (max_frames == 0 || start.sp < limits.low || start.sp >= limits.high || (start.sp & 7) != 0) {
+    return Walk(start, limits, pcs, max_frames);
+  }
+  cache->Prepare(CurrentEpoch());
+  Runner runner{nullptr, cache->EnterInnermost(start.pc), 1, start.sp, start.rbp, 0};
+  Pace pace = Pace::kBadFrame;
+  if (__builtin_expect(runner.node != 0, 1)) {
+    runner.nodes = &cache->At(0);
+    pace = runner.Run(start.sp, limits.high, max_frames);
+    uint32_t* stack = &cache->At(runner.node).stack;
+    if (__builtin_expect(pace == Pace::kBottom && *stack != 0, 1)) {
+      if (__builtin_expect(runner.generated != 0, 0)) CountFramePointerSteps(runner.generated);
+      *known = stack;
+      return {runner.frames, StopReason::kBottom};
+    }
+  }
+  return GoOn(start, limits, cache, pcs, max_frames, known, runner, pace);
 }
 
 }  // namespace leakhunt::unwind

@@ -50,6 +50,15 @@ uint64_t Churn(double scale) {
   return sum;
 }
 
+// Twice the work of churn in two threads that have nothing to do with each other: what they share is the profiler's.
+uint64_t ChurnTwice(double scale) {
+  uint64_t first = 0;
+  std::thread other([&] { first = Churn(scale); });
+  uint64_t second = Churn(scale);
+  other.join();
+  return first + second;
+}
+
 // Depth 46 with stacks that change at every allocation: the worst case for a profiler that walks.
 uint64_t Deep(double scale) {
   Random random(2);
@@ -113,7 +122,7 @@ struct Workload {
   uint64_t (*run)(double scale);
 };
 constexpr Workload kWorkloads[] = {
-    {"churn", Churn}, {"deep", Deep}, {"threads", Threads}, {"containers", Containers}, {"growing", Growing}};
+    {"churn", Churn}, {"churn2", ChurnTwice}, {"deep", Deep}, {"threads", Threads}, {"containers", Containers}, {"growing", Growing}};
 
 }  // namespace
 
@@ -124,6 +133,6 @@ int main(int argc, char** argv) {
     std::printf("%llu\n", static_cast<unsigned long long>(workload.run(scale)));
     return 0;
   }
-  std::fprintf(stderr, "usage: workloads churn|deep|threads|containers|growing [SCALE]\n");
+  std::fprintf(stderr, "usage: workloads churn|churn2|deep|threads|containers|growing [SCALE]\n");
   return 2;
 }
