@@ -52,8 +52,9 @@ bool TakesMode(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE)
 HandleType TypeOf(const char* path, int flags) {
   if ((flags & O_DIRECTORY) != 0 && (flags & O_TMPFILE) != O_TMPFILE) return HandleType::kDirectory;
   if (path == nullptr || !sys::StartsWith(path, "/dev/")) return HandleType::kFile;
-  if (sys::StartsWith(path, "/dev/pts/") || sys::StartsWith(path, "/dev/ptmx")) return HandleType::kPty;
-  return sys::StartsWith(path, "/dev/shm/") ? HandleType::kFile : HandleType::kDevice;
+  const char* device = path + 5;
+  if (sys::StartsWith(device, "pts/") || sys::StartsWith(device, "ptmx")) return HandleType::kPty;
+  return sys::StartsWith(device, "shm/") ? HandleType::kFile : HandleType::kDevice;
 }
 
 int OpenedPath(const Caller& caller, int fd, const char* path, int flags) {

@@ -1,10 +1,11 @@
-#include "preload/core/live_table.h"
+#include "preload/core/live_blocks.h"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <memory>
 #include <random>
+#include <set>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -19,7 +20,7 @@ std::unique_ptr<LiveTable> Fresh() {
 }
 
 bool Insert(LiveTable* table, uint64_t address, uint32_t slot) {
-  LiveTable::Entry entry = table->Reserve(address);
+  LiveTable::Entry entry = table->Reserve(table->PlaceOf(address));
   if (!entry) return false;
   *entry.payload = Payload{slot, 1, 2, 3, 4, 1};
   LiveTable::Publish(entry, address);
@@ -125,6 +126,40 @@ TEST(LiveTable, FourThreadsLoseNothingWhileItGrows) {
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(missing, 0u);
   EXPECT_EQ(ghosts, 0u);
+}
+
+TEST(LiveTable, APlaceOutlivesTheTableItWasTakenFrom) {
+  auto table = Fresh();
+  constexpr uint64_t kBase = 0x7F00'0000'0000;
+  ASSERT_TRUE(Insert(table.get(), kBase, 7));
+  const LiveTable::Place present = table->PlaceOf(kBase), absent = table->PlaceOf(kBase - 64);
+  for (uint64_t i = 1; i < 20'000; ++i) ASSERT_TRUE(Insert(table.get(), kBase + i * 48, 0));  // grows several times
+  LiveTable::Entry entry = table->Claim(present);
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(entry.payload->slot, 7u);
+  LiveTable::Release(entry);
+  EXPECT_FALSE(table->Claim(absent));
+  entry = table->Reserve(absent);
+  ASSERT_TRUE(entry);
+  *entry.payload = Payload{9, 1, 2, 3, 4, 1};
+  LiveTable::Publish(entry, kBase - 64);
+  EXPECT_EQ(table->Claim(kBase - 64).payload->slot, 9u);
+}
+
+TEST(LiveBlocks, EveryRegionIsServed) {
+  auto blocks = std::make_unique<LiveBlocks>();
+  ASSERT_TRUE(blocks->Create(1));
+  constexpr uint64_t kRegions = 1000, kRegion = 64 << 20;
+  std::set<LiveTable*> tables;
+  for (uint64_t i = 1; i <= kRegions; ++i) {
+    tables.insert(&blocks->Of(i * kRegion));
+    ASSERT_TRUE(Insert(&blocks->Of(i * kRegion), i * kRegion, static_cast<uint32_t>(i)));
+  }
+  EXPECT_EQ(tables.size(), 8u);
+  uint64_t seen = 0;
+  blocks->ForEach([&](uint64_t address, const Payload& payload) { seen += address == payload.slot * kRegion; });
+  EXPECT_EQ(seen, kRegions);
+  for (uint64_t i = 1; i <= kRegions; ++i) EXPECT_TRUE(blocks->Of(i * kRegion).Claim(i * kRegion));
 }
 
 }  // namespace
