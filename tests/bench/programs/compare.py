@@ -115,14 +115,17 @@ def wait_for(path):
     raise RuntimeError(f"{path} did not appear")
 
 
-def load(name, work):
-    """What a server has to be given to do, until it ends."""
+def load(name, work, server):
+    """What a server has to be given to do, until it ends; its peak RSS in MiB just before."""
+    peak = 0
     if name == "redis":
         wait_for(work / "redis")
         subprocess.run(["redis-benchmark", "-s", str(work / "redis"), "-q", "-n", "100000", "-P", "4", "-r", "20000", "-d",
                         "200", "-t", "set,get,lpush,lpop,hset"], check=True, stdout=subprocess.DEVNULL)
+        peak = peak_rss(server)
         subprocess.run(["redis-cli", "-s", str(work / "redis"), "shutdown", "nosave"], check=False,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return peak
 
 
 def measure(name, command, environment, variant, work):
@@ -134,11 +137,11 @@ def measure(name, command, environment, variant, work):
         wait_for(work / "socket")
     began = time.monotonic()
     program = start(variant.prefix + command, {**environment, **variant.environment})
-    load(name, work)
+    peak = load(name, work, program)
     status, cpu, rss = finish(program)
     figures = {"cpu_s": cpu, "wall_s": time.monotonic() - began}
     if not variant.prefix:
-        figures["rss_mib"] = rss
+        figures["rss_mib"] = max(rss, peak)
     if collector:
         time.sleep(0.1)
         collector.send_signal(signal.SIGTERM)
