@@ -7,6 +7,7 @@
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
 #include "preload/transport/connection.h"
+#include "preload/unwind/unwinder.h"
 
 namespace leakhunt::core {
 namespace {
@@ -25,6 +26,7 @@ struct Governor {
   uint64_t last_visits = 0;
   uint64_t last_all_visits = 0;
   uint64_t last_bytes = 0;
+  uint64_t parents_fallback_walks = 0;  // in a forked child
 };
 constinit Governor g_governor;
 
@@ -96,6 +98,7 @@ void Tick(uint64_t now_ns) {
   NoteActivity(now_ns);
   ChooseInterval();
   sys::StoreRelaxed(&header->private_bytes, sys::PrivateBytes());
+  sys::StoreRelaxed(&header->fallback_walks, unwind::Counters().general_walks - g_governor.parents_fallback_walks);
   sys::StoreRelaxed(&header->brk_now, static_cast<uint64_t>(sys::Call(SYS_brk, 0)));
   // A forked child that outlives a fork-and-exec shows what it inherited; later than that it may be killed any time.
   if (g_process.parent_pages != nullptr && now_ns > g_process.started_ns + kForkAndExecNs) PublishInherited();
@@ -108,6 +111,7 @@ void ForgetMeasurements() {
   g_governor.last_cpu_ns = g_governor.heap_visits = g_governor.last_visits = g_governor.last_bytes = 0;
   g_governor.last_all_visits = 0;
   g_governor.next_tick_ns = 0;
+  g_governor.parents_fallback_walks = unwind::Counters().general_walks;
 }
 
 void BeginTimedVisit() {

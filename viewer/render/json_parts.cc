@@ -64,6 +64,7 @@ Json LossesJson(const snapshot::Losses& l) {
           {"gaps", std::move(gaps)},
           {"truncated_stacks", l.truncated_stacks},
           {"unknown_stacks", l.unknown_stacks},
+          {"fallback_walks", l.fallback_walks},
           {"stale_records", l.stale_records},
           {"invalid_records", l.invalid_records}};
 }
