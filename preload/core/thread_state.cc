@@ -250,7 +250,10 @@ bool MoreTallies(ThreadState* state) {
   }
   const uint32_t bits = state->tally_index_bits + 2;
   auto* index = static_cast<TallyPlace*>(sys::Carve((uint64_t{1} << bits) * sizeof(TallyPlace)));
-  if (index == nullptr) return false;
+  if (index == nullptr) {
+    sys::AddRelaxed(&g_more_tally_pages, pages - grown);
+    return false;
+  }
   const TallyPlace* before = state->tallies;
   const uint32_t places = 1u << state->tally_index_bits;
   state->tallies = index;

@@ -10,8 +10,8 @@ namespace leakhunt::sys {
 // PrivateBytes. Never unmapped: lock-free readers may still look.
 void* MapPrivate(uint64_t bytes);
 
-// As MapPrivate, for a large table that random accesses will soon have touched all over: in huge pages where the system
-// grants them to those who ask, at the cost of up to one of them unused at either end.
+// As MapPrivate, for a large table that random accesses will soon have touched all over: from 4 MiB on in huge pages where the
+// system grants them to those who ask. A first touch may then clear 2 MiB (some 100 us).
 void* MapPrivateHuge(uint64_t bytes);
 
 // Gives the memory back to the kernel but keeps the mapping: readers see zeros.

@@ -2,7 +2,7 @@
 //
 // A node is a frame together with all frames inside it, so one node stands for one stack prefix and the last node of a
 // walk for the whole stack; whatever belongs to that stack (its reference in the pages) is found in the node, without
-// hashing the frames or looking them up. A node keeps the rule of its pc and the caller it had last, so a known stack
+// hashing the frames or looking them up. A node keeps the rule of its pc and two of its callers, so a known stack
 // costs per frame: one load of the return address, one comparison. Nodes that follow each other in memory and whose frames
 // lie on the stack at fixed distances form a run: each says how far above the run's first frame it lies, so that the
 // return addresses of a run are compared without waiting for one another. It is a walk all the same: every return address is
