@@ -71,7 +71,9 @@ class BlockSums {
 
   uint32_t size() const { return index_.size(); }
   uint64_t KeyAt(uint32_t number) const { return index_.KeyAt(number); }
-  SiteSum Take(uint32_t number) { return std::move(sums_[number]); }
+
+  // The sums themselves, by number; afterwards there are none here.
+  std::vector<SiteSum> TakeSums() { return std::move(sums_); }
 
   // T_floor they were weighed with.
   uint64_t floor_interval_bytes() const { return floor_interval_bytes_; }

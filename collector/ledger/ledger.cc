@@ -78,7 +78,7 @@ struct ProcessLedger::State {
   HandleReconciler reconciler;
 
   void FillSites(const CaptureOptions& options, const ProcessClock& clock, const StackTable& stacks, Reading* reading,
-                 BlockSums blocks, ThreadTable* threads, ScopeTable* scopes, snapshot::Snapshot* out);
+                 BlockSums blocks, ThreadTable* threads, ScopeTable* scopes, snapshot::Rows* rows);
   void FillHandleRows(const CaptureOptions& options, const protocol::ProcessHeader& header, const ProcessClock& clock,
                       const StackTable& stacks, Reading* reading, ThreadTable* threads, snapshot::Snapshot* out);
 };
@@ -94,7 +94,8 @@ Result<std::unique_ptr<ProcessLedger>> ProcessLedger::Open(UniqueFd memfd) {
 
 Result<protocol::ProcessHeader> ProcessLedger::ReadHeader() { return state_->file.ReadHeader(); }
 
-Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Snapshot* out) {
+Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Rows* rows,
+                                    snapshot::Snapshot* out) {
   PageFile& file = state_->file;
   if (Status size = file.RefreshSize(); !size) return size;
   Result<protocol::ProcessHeader> first = file.ReadHeader();
@@ -125,13 +126,13 @@ Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Sna
   reading.inherited = ReadInheritedBlocks(file, directory, &reading.refused);
   reading.handle_totals = ReadHandleTallies(file, directory);
 
-  StackTable stacks(file, directory);
+  StackTable stacks(file, directory, rows);
   stacks.Resolve(reading.References(blocks));
   ThreadTable threads = ThreadTable::Read(file, directory, clock);
   ScopeTable scopes = ScopeTable::Read(file, directory);
   const uint64_t refused = reading.refused + directory.refused() + blocks.refused() + reading.after.refused() +
                            reading.handles.refused + stacks.refused();
-  state_->FillSites(options, clock, stacks, &reading, std::move(blocks), &threads, &scopes, out);
+  state_->FillSites(options, clock, stacks, &reading, std::move(blocks), &threads, &scopes, rows);
   state_->FillHandleRows(options, *header, clock, stacks, &reading, &threads, out);
   FillFromHeader(*header, clock, options, refused, out);
   stacks.MoveInto(out);
@@ -142,14 +143,14 @@ Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Sna
 
 void ProcessLedger::State::FillSites(const CaptureOptions& options, const ProcessClock& clock, const StackTable& stacks,
                                      Reading* reading, BlockSums blocks, ThreadTable* threads, ScopeTable* scopes,
-                                     snapshot::Snapshot* out) {
-  SiteRows rows(stacks, clock);
-  rows.AddBlocks(std::move(blocks), scopes);
-  rows.AddTallies(options.process_alive ? &reading->before : nullptr, std::move(reading->after));
+                                     snapshot::Rows* rows) {
+  SiteRows sites(stacks, clock);
+  sites.AddBlocks(std::move(blocks), scopes);
+  sites.AddTallies(options.process_alive ? &reading->before : nullptr, std::move(reading->after));
   reading->before = TallyMarks();
-  rows.AddInherited(reading->inherited);
+  sites.AddInherited(reading->inherited);
   site_sightings.BeginCapture(clock.started_ms());
-  out->sites = rows.Finish(threads, &site_sightings, options.now_ms);
+  sites.Finish(threads, &site_sightings, options.now_ms, rows);
   site_sightings.EndCapture(options.now_ms);
 }
 

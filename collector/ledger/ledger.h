@@ -14,7 +14,7 @@
 
 #include "collector/base/result.h"
 #include "collector/base/unique_fd.h"
-#include "collector/snapshot/model.h"
+#include "collector/snapshot/rows.h"
 #include "preload/protocol/layout.h"
 
 namespace leakhunt::ledger {
@@ -49,11 +49,11 @@ class ProcessLedger {
   // A copy of the process header with its counts clamped and its texts terminated. Two pages: cheap on every tick.
   Result<protocol::ProcessHeader> ReadHeader();
 
-  // Fills process, sampling, losses, modules, frames, stacks, threads, scopes, sites, handles and activity of `out`;
-  // leaves number, time, reason, label, vitals, limits and handle_totals.limit alone. Of a live process the figures
-  // carry what moved meanwhile. Handle reconciliation counts captures, so `kernel_handles` should be given whenever
-  // it can be.
-  Result<Unit> Capture(const CaptureOptions& options, snapshot::Snapshot* out);
+  // Hands stacks and sites to `rows` and fills process, sampling, losses, modules, frames, threads, scopes, handles and
+  // activity of `out`; leaves number, time, reason, label, vitals, limits and handle_totals.limit alone. Of a live
+  // process the figures carry what moved meanwhile. Handle reconciliation counts captures, so `kernel_handles` should
+  // be given whenever it can be. On error `rows` was given nothing.
+  Result<Unit> Capture(const CaptureOptions& options, snapshot::Rows* rows, snapshot::Snapshot* out);
 
  private:
   struct State;

@@ -40,7 +40,7 @@ void AddTally(const TallySum& from, TallySum* into) {
   into->born_count_variance += from.born_count_variance;
   into->died_samples += from.died_samples;
   into->died_bytes += from.died_bytes;
-  for (size_t i = 0; i < into->lifetimes.size(); ++i) into->lifetimes[i] += from.lifetimes[i];
+  into->lifetimes.Add(from.lifetimes.All());
 }
 
 void AddMoved(const Moved& from, Moved* into) {
@@ -62,17 +62,14 @@ SiteRows::Row& SiteRows::RowOf(uint32_t stack, snapshot::SiteKind kind, uint32_t
   return rows_[number];
 }
 
-const SiteSum& SiteRows::LiveOf(const Row& row) const {
-  static const SiteSum none;
-  return row.live == kNone ? none : live_[row.live];
+SiteSum& SiteRows::LiveAt(uint32_t number) {
+  return number < live_.size() ? live_[number] : inherited_live_[number - live_.size()];
 }
 
-SiteSum& SiteRows::AddLive(Row* row) {
-  if (row->live == kNone) {
-    row->live = static_cast<uint32_t>(live_.size());
-    live_.emplace_back();
-  }
-  return live_[row->live];
+const SiteSum& SiteRows::LiveOf(const Row& row) const {
+  static const SiteSum none;
+  if (row.live == kNone) return none;
+  return row.live < live_.size() ? live_[row.live] : inherited_live_[row.live - live_.size()];
 }
 
 TallySum& SiteRows::TotalsAt(uint32_t number) {
@@ -88,13 +85,13 @@ const TallySum* SiteRows::TotalsOf(uint32_t number) const {
 }
 
 void SiteRows::AddBlocks(BlockSums blocks, ScopeTable* scopes) {
-  for (uint32_t i = 0; i < blocks.size(); ++i) {
+  live_ = blocks.TakeSums();
+  for (uint32_t i = 0; i < live_.size(); ++i) {
     const uint64_t key = blocks.KeyAt(i);
     const uint32_t stack = stacks_.IndexOf(StackOfKey(key));
     Row& row = RowOf(stack, SiteKindOf(KindOfKey(key)), scopes->IndexOf(ScopeOfKey(key)), false);
-    SiteSum sum = blocks.Take(i);
-    if (row.live == kNone) AddLive(&row) = std::move(sum);
-    else live_[row.live].Merge(sum);
+    if (row.live == kNone) row.live = i;
+    else live_[row.live].Merge(live_[i]);
   }
 }
 
@@ -121,7 +118,11 @@ void SiteRows::AddTallies(const TallyMarks* before, TallySums after) {
 void SiteRows::AddInherited(const std::vector<InheritedBlocks>& inherited) {
   for (const InheritedBlocks& blocks : inherited) {
     Row& row = RowOf(stacks_.IndexOf(blocks.stack), SiteKindOf(blocks.kind), 0, true);
-    SiteSum& live = AddLive(&row);
+    if (row.live == kNone) {
+      row.live = static_cast<uint32_t>(live_.size() + inherited_live_.size());
+      inherited_live_.emplace_back();
+    }
+    SiteSum& live = LiveAt(row.live);
     AddWeighted(&live.bytes, blocks.bytes);
     AddWeighted(&live.count, blocks.count);
     if (row.inherited == kNone) {
@@ -187,42 +188,39 @@ std::vector<uint32_t> SiteRows::Order() const {
   return order;
 }
 
-std::vector<snapshot::Site> SiteRows::Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms) {
+void SiteRows::Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms, snapshot::Rows* rows) {
   ShareStackFigures();
-  std::vector<snapshot::Site> sites;
-  sites.reserve(rows_.size());
   for (const uint32_t i : Order()) {
-    sites.push_back(Describe(i, threads));
-    Date(rows_[i], sightings, now_ms, &sites.back());
+    snapshot::Site site;
+    Describe(i, threads, &site);
+    Date(rows_[i], sightings, now_ms, &site);
+    rows->Add(site);
   }
-  return sites;
 }
 
-snapshot::Site SiteRows::Describe(uint32_t number, ThreadTable* threads) {
+void SiteRows::Describe(uint32_t number, ThreadTable* threads, snapshot::Site* site) {
   const uint64_t key = index_.KeyAt(number);
   const Row& row = rows_[number];
   const Moved moved = row.moved == kNone ? Moved{} : moved_[row.moved];
-  snapshot::Site site;
-  site.kind = RowKind(key);
-  site.stack = RowStack(key);
-  site.scope = RowScope(key);
-  site.inherited = RowInherited(key);
-  site.live_bytes = LiveOf(row).bytes;
-  site.live_count = LiveOf(row).count;
-  site.live_bytes.moved_down = moved.born_bytes;
-  site.live_bytes.moved_up = moved.died_bytes;
-  site.live_count.moved_down = moved.born_count;
-  site.live_count.moved_up = moved.died_count;
-  if (const TallySum* totals = TotalsOf(number)) FillTotals(*totals, moved, &site);
-  if (row.inherited != kNone) site.freed_samples = inherited_[row.inherited].freed_samples;
-  FillCohorts(row, &site);
-  if (row.live == kNone) return site;
-  std::vector<ThreadSum>& shares = live_[row.live].threads;
+  site->kind = RowKind(key);
+  site->stack = RowStack(key);
+  site->scope = RowScope(key);
+  site->inherited = RowInherited(key);
+  site->live_bytes = LiveOf(row).bytes;
+  site->live_count = LiveOf(row).count;
+  site->live_bytes.moved_down = moved.born_bytes;
+  site->live_bytes.moved_up = moved.died_bytes;
+  site->live_count.moved_down = moved.born_count;
+  site->live_count.moved_up = moved.died_count;
+  if (const TallySum* totals = TotalsOf(number)) FillTotals(*totals, moved, site);
+  if (row.inherited != kNone) site->freed_samples = inherited_[row.inherited].freed_samples;
+  FillCohorts(row, site);
+  if (row.live == kNone) return;
+  std::vector<ThreadSum>& shares = LiveAt(row.live).threads;
   KeepLargest(&shares);
   for (const ThreadSum& thread : shares) {
-    site.threads.push_back({threads->IndexOf(thread.thread_index), thread.bytes, thread.count});
+    site->threads.push_back({threads->IndexOf(thread.thread_index), thread.bytes, thread.count});
   }
-  return site;
 }
 
 void SiteRows::FillTotals(const TallySum& totals, const Moved& moved, snapshot::Site* site) {
@@ -237,7 +235,7 @@ void SiteRows::FillTotals(const TallySum& totals, const Moved& moved, snapshot::
   site->total_count.moved_down = moved.born_count;
   site->freed_bytes = totals.died_bytes;
   site->freed_samples = totals.died_samples;
-  site->lifetimes = totals.lifetimes;
+  site->lifetimes = totals.lifetimes.All();
 }
 
 void SiteRows::FillCohorts(const Row& row, snapshot::Site* site) const {

@@ -18,7 +18,7 @@
 #include "collector/ledger/sightings.h"
 #include "collector/ledger/stack_table.h"
 #include "collector/ledger/tally_sums.h"
-#include "collector/snapshot/model.h"
+#include "collector/snapshot/rows.h"
 
 namespace leakhunt::ledger {
 
@@ -34,15 +34,15 @@ class SiteRows {
 
   void AddInherited(const std::vector<InheritedBlocks>& inherited);
 
-  // The rows, largest live first.
-  std::vector<snapshot::Site> Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms);
+  // Hands on the rows, largest live first.
+  void Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms, snapshot::Rows* rows);
 
  private:
   static constexpr uint32_t kNone = 0xFFFF'FFFF;
 
   // There may be a hundred thousand rows, most of them of stacks whose blocks are all gone: a row says where its parts are.
   struct Row {
-    uint32_t live = kNone;       // in live_
+    uint32_t live = kNone;       // in live_, or beyond them in inherited_live_
     uint32_t totals = kNone;     // in totals_, or beyond them in least_totals_
     uint32_t moved = kNone;      // in moved_
     uint32_t inherited = kNone;  // in inherited_
@@ -52,14 +52,14 @@ class SiteRows {
     int64_t oldest_ms = 0;
   };
 
+  SiteSum& LiveAt(uint32_t number);
   const SiteSum& LiveOf(const Row& row) const;
-  SiteSum& AddLive(Row* row);
   TallySum& TotalsAt(uint32_t number);
   const TallySum* TotalsOf(uint32_t row) const;
   Row& RowOf(uint32_t stack, snapshot::SiteKind kind, uint32_t scope, bool inherited);
   void ShareStackFigures();
   std::vector<uint32_t> Order() const;
-  snapshot::Site Describe(uint32_t number, ThreadTable* threads);
+  void Describe(uint32_t number, ThreadTable* threads, snapshot::Site* site);
   static void FillTotals(const TallySum& totals, const Moved& moved, snapshot::Site* site);
   void FillCohorts(const Row& row, snapshot::Site* site) const;
   void Date(const Row& row, Sightings* sightings, int64_t now_ms, snapshot::Site* site) const;
@@ -68,7 +68,8 @@ class SiteRows {
   ProcessClock clock_;
   KeyIndex index_;
   std::vector<Row> rows_;
-  std::deque<SiteSum> live_;
+  std::vector<SiteSum> live_;  // of the records
+  std::deque<SiteSum> inherited_live_;
   std::vector<TallySum> totals_;       // the stacks' own
   std::deque<TallySum> least_totals_;  // of stacks that have no tally
   std::deque<Moved> moved_;

@@ -22,18 +22,19 @@ uint64_t FrameHash(const std::string& identity, uint64_t offset) {
 
 }  // namespace
 
-StackTable::StackTable(const PageFile& file, const PageDirectory& directory)
-    : arena_(file, directory), modules_(ModuleTable::Read(file, directory)), recent_(kRecentWords) {
+StackTable::StackTable(const PageFile& file, const PageDirectory& directory, snapshot::Rows* rows)
+    : file_(file), directory_(directory), modules_(ModuleTable::Read(file, directory)), recent_(kRecentWords), rows_(rows) {
   Intern(RawStack{});
 }
 
 void StackTable::Resolve(std::vector<uint32_t> references) {
   std::sort(references.begin(), references.end());
   references.erase(std::unique(references.begin(), references.end()), references.end());
+  StackArena arena(file_, directory_);
   RawStack raw;
   for (const uint32_t reference : references) {
     if (reference == 0) continue;
-    const bool decoded = frame_uses_ < kMaxFrameUses && arena_.Decode(reference, &raw);
+    const bool decoded = frame_uses_ < kMaxFrameUses && arena.Decode(reference, &raw);
     if (!decoded) ++refused_;
     if (references_.FindOrAdd(reference) == stack_of_reference_.size()) {
       stack_of_reference_.push_back(decoded ? Intern(raw) : 0);
@@ -47,20 +48,19 @@ uint32_t StackTable::IndexOf(uint32_t reference) const {
 }
 
 uint32_t StackTable::Intern(const RawStack& raw) {
-  snapshot::Stack stack;
-  std::vector<uint64_t>& hashes = hashes_;
-  hashes.clear();
-  stack.frames.reserve(raw.words.size());
+  stack_.frames.clear();
+  hashes_.clear();
   for (const uint64_t word : raw.words) {
-    stack.frames.push_back(FrameOf(word, raw.epoch));
-    hashes.push_back(frame_hashes_[stack.frames.back()]);
+    stack_.frames.push_back(FrameOf(word, raw.epoch));
+    hashes_.push_back(frame_hashes_[stack_.frames.back()]);
   }
-  stack.truncated = raw.truncated;
-  stack.content_hash = hashes.empty() ? 0 : XXH3_64bits(hashes.data(), hashes.size() * sizeof(hashes[0]));
-  const uint32_t index = stack_contents_.FindOrAdd(stack.content_hash);
-  if (index == stacks_.size()) {
-    frame_uses_ += stack.frames.size();
-    stacks_.push_back(std::move(stack));
+  stack_.truncated = raw.truncated;
+  stack_.content_hash = hashes_.empty() ? 0 : XXH3_64bits(hashes_.data(), hashes_.size() * sizeof(hashes_[0]));
+  const uint32_t known = contents_.size();
+  const uint32_t index = contents_.FindOrAdd(stack_.content_hash);
+  if (index == known) {
+    frame_uses_ += stack_.frames.size();
+    rows_->Add(stack_);
   }
   return index;
 }
@@ -119,7 +119,6 @@ void StackTable::MoveInto(snapshot::Snapshot* out) {
     if (frame.module != snapshot::kNoModule) frame.module = place[frame.module];
   }
   out->frames = std::move(frames_);
-  out->stacks = std::move(stacks_);
 }
 
 }  // namespace leakhunt::ledger

@@ -13,13 +13,15 @@
 #include "collector/ledger/page_directory.h"
 #include "collector/ledger/page_file.h"
 #include "collector/ledger/stack_arena.h"
-#include "collector/snapshot/model.h"
+#include "collector/snapshot/rows.h"
 
 namespace leakhunt::ledger {
 
 class StackTable {
  public:
-  StackTable(const PageFile& file, const PageDirectory& directory);
+  // Hands every stack on to `rows` when it is first met, the unknown one first, and keeps no more than what it is
+  // recognized by.
+  StackTable(const PageFile& file, const PageDirectory& directory, snapshot::Rows* rows);
 
   // Decodes all of `references` (any order, repeats welcome). Those that lead nowhere become the unknown stack.
   void Resolve(std::vector<uint32_t> references);
@@ -27,12 +29,12 @@ class StackTable {
   // Index into the snapshot's stacks of a resolved reference; 0 (unknown) for any other.
   uint32_t IndexOf(uint32_t reference) const;
 
-  uint64_t ContentHash(uint32_t index) const { return stacks_[index].content_hash; }
+  uint64_t ContentHash(uint32_t index) const { return contents_.KeyAt(index); }
 
   // References that led nowhere, and module records refused.
   uint64_t refused() const { return refused_ + modules_.refused(); }
 
-  // Moves stacks, frames and the modules worth keeping (loaded, or named by a frame) into `out`. Call last.
+  // Moves frames and the modules worth keeping (loaded, or named by a frame) into `out`. Call last.
   void MoveInto(snapshot::Snapshot* out);
 
  private:
@@ -41,7 +43,8 @@ class StackTable {
   uint32_t LookUpFrame(uint64_t word, uint32_t epoch);
   uint32_t ResolveFrame(uint64_t word, uint32_t epoch);
 
-  StackArena arena_;
+  const PageFile& file_;
+  const PageDirectory& directory_;
   ModuleTable modules_;
   KeyIndex references_;
   std::vector<uint32_t> stack_of_reference_;
@@ -57,9 +60,10 @@ class StackTable {
   KeyIndex frame_contents_;
   std::vector<uint64_t> frame_hashes_;  // by frame
   std::vector<snapshot::Frame> frames_;
-  KeyIndex stack_contents_;
-  std::vector<snapshot::Stack> stacks_;
-  std::vector<uint64_t> hashes_;  // of the stack in hand
+  KeyIndex contents_;  // hashes of the stacks, by index
+  snapshot::Rows* rows_;
+  snapshot::Stack stack_;  // the one in hand
+  std::vector<uint64_t> hashes_;
   uint64_t frame_uses_ = 0;
   uint64_t refused_ = 0;
 };

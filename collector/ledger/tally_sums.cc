@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <iterator>
 
 namespace leakhunt::ledger {
 
@@ -57,7 +58,9 @@ void TallySums::Add(const protocol::StackTally& tally) {
   sum.born_count_variance += count_variance;
   sum.died_samples += tally.died_samples;
   sum.died_bytes += static_cast<double>(tally.died_bytes);
-  for (size_t bucket = 0; bucket < sum.lifetimes.size(); ++bucket) sum.lifetimes[bucket] += tally.lifetimes[bucket];
+  LifetimeCounts::Buckets lifetimes;
+  std::copy(std::begin(tally.lifetimes), std::end(tally.lifetimes), lifetimes.begin());
+  sum.lifetimes.Add(lifetimes);
 }
 
 TallyMark MarkOf(const TallySum& sum) {

@@ -4,15 +4,14 @@
 // hundred thousand stacks: of the first reading only what the difference needs is kept.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
 #include "collector/ledger/key_index.h"
+#include "collector/ledger/lifetime_counts.h"
 #include "collector/ledger/page_directory.h"
 #include "collector/ledger/page_file.h"
-#include "collector/snapshot/model.h"
 #include "preload/protocol/layout.h"
 
 namespace leakhunt::ledger {
@@ -32,7 +31,7 @@ struct TallySum {
   double born_count_variance = 0;
   uint64_t died_samples = 0;
   double died_bytes = 0;
-  std::array<uint64_t, snapshot::kLifetimeBuckets> lifetimes{};
+  LifetimeCounts lifetimes;
 
   // Deaths as blocks: the guest counts them raw; each is taken to weigh what the stack's births do on average.
   double DiedCount() const {

@@ -22,12 +22,6 @@ ImageIdentity IdentityOf(const protocol::ProcessHeader& header, const ProcessFac
   return {facts.pid, header.name, StartedMs(header), facts.image};
 }
 
-double LiveBytes(const snapshot::Snapshot& snapshot, snapshot::SiteKind kind) {
-  double bytes = 0;
-  for (const snapshot::Site& site : snapshot.sites) bytes += site.kind == kind ? site.live_bytes.value : 0;
-  return bytes;
-}
-
 std::string HostName() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
@@ -132,7 +126,8 @@ const char* ImageRecorder::Tick(int64_t now_ms) {
   return schedule_.Due(Readings(), now_ms);
 }
 
-bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snapshot) {
+bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::SnapshotWriter* writer,
+                            snapshot::Snapshot* snapshot) {
   ledger::CaptureOptions options;
   std::optional<watch::KernelHandles> handles;
   if (alive && (header_.track & protocol::kTrackHandles) != 0)
@@ -142,7 +137,7 @@ bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snap
   options.process_alive = alive;
   options.now_ms = now_ms;
   options.process_cpu_seconds = latest_.cpu_seconds;
-  Result<Unit> captured = ledger_->Capture(options, snapshot);
+  Result<Unit> captured = ledger_->Capture(options, writer, snapshot);
   if (captured) return true;
   NoticeOnce("capture " + std::to_string(facts_.pid),
              "process " + std::to_string(facts_.pid) + ": " + captured.error().message);
@@ -168,23 +163,23 @@ void ImageRecorder::Describe(snapshot::Snapshot* snapshot) const {
 // Resident anonymous memory is the allocator's, the program's own mappings, and .bss. What the ledger knows to be live
 // in tracked mappings is taken off first (they may be untouched, hence the minimum); what is left beyond the live heap
 // is the allocator's slack: free lists, rounding, fragmentation.
-void ImageRecorder::AddVitals(snapshot::Snapshot* snapshot, bool alive) {
+void ImageRecorder::AddVitals(const snapshot::SnapshotWriter& writer, snapshot::Snapshot* snapshot, bool alive) {
   snapshot->vitals = vitals_;
   if (!alive || snapshot->vitals.empty()) return;
   snapshot::VitalsPoint& point = snapshot->vitals.back();
   double anonymous = static_cast<double>(vitals_watch_.AnonymousBytes());
   double own_private = std::min(anonymous, static_cast<double>(header_.private_bytes));
-  double heap = LiveBytes(*snapshot, snapshot::SiteKind::kHeap);
-  double mapped = std::min(LiveBytes(*snapshot, snapshot::SiteKind::kMmap), anonymous - own_private);
+  double heap = writer.LiveBytes(snapshot::SiteKind::kHeap);
+  double mapped = std::min(writer.LiveBytes(snapshot::SiteKind::kMmap), anonymous - own_private);
   point.heap_live_bytes = static_cast<uint64_t>(std::llround(heap));
   point.mmap_bytes = static_cast<uint64_t>(std::llround(mapped));
   point.allocator_slack_bytes =
       static_cast<uint64_t>(std::llround(std::max(0.0, anonymous - own_private - mapped - heap)));
 }
 
-void ImageRecorder::Write(snapshot::Snapshot* snapshot) {
+void ImageRecorder::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot) {
   std::string topic = "write " + options_.output.native();
-  Status written = directory_.Write(snapshot, options_.max_disk_bytes);
+  Status written = directory_.Write(writer, snapshot, options_.max_disk_bytes);
   if (!written) {
     NoticeOnce(topic, written.error().message + "; the program runs on, and the next snapshot tries again");
     return;
@@ -202,7 +197,7 @@ namespace {
 // What a snapshot of very many stacks took goes back to the kernel: it would lie idle until the next one.
 struct GiveBackAfter {
   ~GiveBackAfter() {
-    constexpr size_t kWorthIt = size_t{16} << 20;
+    constexpr size_t kWorthIt = size_t{4} << 20;
     if (mallinfo2().fordblks > kWorthIt) malloc_trim(0);
   }
 };
@@ -214,22 +209,24 @@ void ImageRecorder::Take(const char* reason, const std::string& label) {
   int64_t now_ms = NowMs();
   RefreshHeader();
   ReadVitals(now_ms, watch::SmapsWish::kNow);
+  snapshot::SnapshotWriter writer;
   snapshot::Snapshot snapshot;
   snapshot.reason = reason;
   snapshot.label = label;
-  if (!Capture(now_ms, true, &snapshot)) return;
+  if (!Capture(now_ms, true, &writer, &snapshot)) return;
   snapshot.time_ms = now_ms;
   Describe(&snapshot);
-  AddVitals(&snapshot, true);
-  Write(&snapshot);
+  AddVitals(writer, &snapshot, true);
+  Write(&writer, &snapshot);
 }
 
 void ImageRecorder::Finish(const Ending& ending) {
   int64_t now_ms = NowMs();
   RefreshHeader();
+  snapshot::SnapshotWriter writer;
   snapshot::Snapshot snapshot;
   snapshot.reason = ending.reason;
-  if (!Capture(now_ms, false, &snapshot)) return;
+  if (!Capture(now_ms, false, &writer, &snapshot)) return;
   snapshot.time_ms = now_ms;
   Describe(&snapshot);
   snapshot.process.end = ending.end;
@@ -237,8 +234,8 @@ void ImageRecorder::Finish(const Ending& ending) {
   snapshot.process.exit_status = ending.exit_status;
   snapshot.process.signal = ending.signal;
   snapshot.process.replaced_by_exec = ending.replaced_by_exec;
-  AddVitals(&snapshot, false);
-  Write(&snapshot);
+  AddVitals(writer, &snapshot, false);
+  Write(&writer, &snapshot);
 }
 
 }  // namespace leakhunt::record

@@ -83,10 +83,10 @@ class ImageRecorder {
   void ReadVitals(int64_t now_ms, watch::SmapsWish wish);
   void LookAtGoals(int64_t now_ms);
   ScheduleReading Readings() const;
-  bool Capture(int64_t now_ms, bool alive, snapshot::Snapshot* snapshot);
+  bool Capture(int64_t now_ms, bool alive, snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot);
   void Describe(snapshot::Snapshot* snapshot) const;
-  void AddVitals(snapshot::Snapshot* snapshot, bool alive);
-  void Write(snapshot::Snapshot* snapshot);
+  void AddVitals(const snapshot::SnapshotWriter& writer, snapshot::Snapshot* snapshot, bool alive);
+  void Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot);
 
   std::unique_ptr<ledger::ProcessLedger> ledger_;
   protocol::ProcessHeader header_;

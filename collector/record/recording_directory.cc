@@ -107,14 +107,15 @@ Status RecordingDirectory::Make() {
   return Error{"too many recordings named " + name + " in " + output_.native()};
 }
 
-Status RecordingDirectory::Write(snapshot::Snapshot* snapshot, uint64_t max_bytes) {
+Status RecordingDirectory::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot,
+                                 uint64_t max_bytes) {
   std::error_code error;
   if (directory_.empty() || !std::filesystem::is_directory(directory_, error)) {
     if (Status made = Make(); !made) return made;
   }
   snapshot->number = last_number_ + 1;
   std::filesystem::path file = directory_ / FileName(snapshot->number);
-  if (Status written = snapshot::WriteSnapshot(*snapshot, file); !written) return written;
+  if (Status written = writer->Write(*snapshot, file); !written) return written;
   last_number_ = snapshot->number;
   stored_bytes_ += SizeOnDisk(file);
   if (max_bytes == 0 || stored_bytes_ <= max_bytes) return Ok();

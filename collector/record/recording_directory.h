@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "collector/base/result.h"
-#include "collector/snapshot/model.h"
+#include "collector/snapshot/writer.h"
 
 namespace leakhunt::record {
 
@@ -34,9 +34,9 @@ class RecordingDirectory {
   };
   Result<Predecessor> ContinueEarlier();
 
-  // Numbers `snapshot` and writes it; makes the directory when it is not there. Thins to `max_bytes` when due: a
-  // failure to thin is an error too, but the snapshot is then on disk.
-  Status Write(snapshot::Snapshot* snapshot, uint64_t max_bytes);
+  // Numbers `snapshot` and writes it with the rows that `writer` has; makes the directory when it is not there. Thins to
+  // `max_bytes` when due: a failure to thin is an error too, but the snapshot is then on disk.
+  Status Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot, uint64_t max_bytes);
 
   // Directory name without its parent; empty until there is one.
   std::string Name() const { return directory_.filename().native(); }

@@ -1,4 +1,4 @@
-// Writes the snapshot message. Values equal to the default are left out, as proto3 does.
+// Writes the snapshot message, whole or its rows one by one. Values equal to the default are left out, as proto3 does.
 #include <protozero/pbf_writer.hpp>
 
 #include "collector/snapshot/fields.h"
@@ -7,9 +7,11 @@
 namespace leakhunt::snapshot {
 namespace {
 
+enum class Part { kWhole, kRest };  // kRest: without the rows
+
 class Encoder {
  public:
-  explicit Encoder(std::string& out) : whole_(out), out_(out) {}
+  explicit Encoder(std::string& out, Part part = Part::kWhole) : whole_(out), out_(out), part_(part) {}
   Encoder(Encoder& outer, uint32_t tag) : whole_(outer.whole_), out_(outer.out_, tag) {}
 
   template <typename T>
@@ -41,11 +43,14 @@ class Encoder {
   }
   template <typename T>
   void Rep(uint32_t tag, const std::vector<T>& messages) {
-    for (const T& message : messages) {
-      size_t before = whole_.size();
-      M(tag, message);
-      if (whole_.size() == before) out_.add_message(tag, "", 0);  // protozero drops an empty one; the count would shift
-    }
+    if ((std::is_same_v<T, Stack> || std::is_same_v<T, Site>)&&part_ == Part::kRest) return;
+    for (const T& message : messages) Element(tag, message);
+  }
+  template <typename T>
+  void Element(uint32_t tag, const T& message) {
+    size_t before = whole_.size();
+    M(tag, message);
+    if (whole_.size() == before) out_.add_message(tag, "", 0);  // protozero drops an empty one; the count would shift
   }
   void Strs(uint32_t tag, const std::vector<std::string>& values) {
     for (const std::string& value : values) out_.add_string(tag, value);
@@ -63,15 +68,22 @@ class Encoder {
  private:
   std::string& whole_;
   protozero::pbf_writer out_;
+  Part part_ = Part::kWhole;
 };
 
-}  // namespace
-
-std::string EncodeMessage(const Snapshot& snapshot) {
+std::string Encode(const Snapshot& snapshot, Part part) {
   std::string message;
-  Encoder encoder(message);
+  Encoder encoder(message, part);
   Fields(encoder, snapshot);
   return message;
 }
+
+}  // namespace
+
+std::string EncodeMessage(const Snapshot& snapshot) { return Encode(snapshot, Part::kWhole); }
+std::string EncodeRest(const Snapshot& snapshot) { return Encode(snapshot, Part::kRest); }
+
+void EncodeRow(const Stack& stack, std::string* message) { Encoder(*message).Element(kStacksField, stack); }
+void EncodeRow(const Site& site, std::string* message) { Encoder(*message).Element(kSitesField, site); }
 
 }  // namespace leakhunt::snapshot

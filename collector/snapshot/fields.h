@@ -214,6 +214,9 @@ void Fields(auto& a, Like<Frame> auto& f) {
   a.U(3, f.flags);
 }
 
+// The rows, which may be written one by one.
+inline constexpr uint32_t kStacksField = 10, kSitesField = 13;
+
 void Fields(auto& a, Like<Snapshot> auto& s) {
   a.U(1, s.number);
   a.I(2, s.time_ms);
@@ -224,10 +227,10 @@ void Fields(auto& a, Like<Snapshot> auto& s) {
   a.M(7, s.losses);
   a.Rep(8, s.modules);
   a.Rep(9, s.frames);
-  a.Rep(10, s.stacks);
+  a.Rep(kStacksField, s.stacks);
   a.Rep(11, s.threads);
   a.Strs(12, s.scopes);
-  a.Rep(13, s.sites);
+  a.Rep(kSitesField, s.sites);
   a.M(14, s.handle_totals);
   a.Us(15, s.handles_by_type);
   a.Rep(16, s.handle_sites);

@@ -16,11 +16,15 @@ inline constexpr uint64_t kMaxDecodedBytes = uint64_t{1} << 30;
 
 std::string EncodeMessage(const Snapshot& snapshot);
 
+// The same message in parts, which may follow one another in any order: appends one row, or returns all but the rows.
+void EncodeRow(const Stack& stack, std::string* message);
+void EncodeRow(const Site& site, std::string* message);
+std::string EncodeRest(const Snapshot& snapshot);
+
 // Any bytes give a Snapshot that passes Validate, or an Error whose message is only the reason ("damaged: …").
 Result<Snapshot> DecodeMessage(std::string_view message);
 
-// Every index points into its list, every figure is finite and not negative, every enum has a name.
-// Error: the reason, without the file ("site 3 names stack 77 of 12").
+// Checks all that row_check.h names.
 Status Validate(const Snapshot& snapshot);
 
 }  // namespace leakhunt::snapshot

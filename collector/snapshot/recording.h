@@ -14,7 +14,7 @@ namespace leakhunt::snapshot {
 // the file and the reason; never throws, never allocates more than a small multiple of the decoded size limit.
 Result<Snapshot> ReadSnapshot(const std::filesystem::path& file);
 
-// Writes atomically: temporary name in the same directory, fsync, rename, mode 0600. On error nothing under the final name.
+// Writes a snapshot that is whole in memory, as SnapshotWriter does.
 Status WriteSnapshot(const Snapshot& snapshot, const std::filesystem::path& file);
 
 // One process image's directory.

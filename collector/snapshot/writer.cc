@@ -1,13 +1,13 @@
 // A snapshot onto disk, whole or not at all: temporary name, fsync, rename, fsync of the directory.
+#include "collector/snapshot/writer.h"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
-#include <zstd.h>
 
 #include <cerrno>
-#include <memory>
 
 #include "collector/base/unique_fd.h"
 #include "collector/snapshot/file_header.h"
@@ -16,25 +16,6 @@
 
 namespace leakhunt::snapshot {
 namespace {
-
-constexpr int kCompressionLevel = 3;  // zstd's own default
-
-// In pieces: the bound of what a large message may become is more than the message, and a tenth of it is used.
-Result<std::string> Compress(const std::string& message) {
-  const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
-  if (context == nullptr) return Error{"cannot compress: no memory"};
-  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, kCompressionLevel);
-  ZSTD_CCtx_setPledgedSrcSize(context.get(), message.size());
-  std::string payload, piece(ZSTD_CStreamOutSize(), '\0');
-  ZSTD_inBuffer in{message.data(), message.size(), 0};
-  for (size_t left = 1; left != 0;) {
-    ZSTD_outBuffer out{piece.data(), piece.size(), 0};
-    left = ZSTD_compressStream2(context.get(), &out, &in, ZSTD_e_end);
-    if (ZSTD_isError(left)) return Error{fmt::format("cannot compress: {}", ZSTD_getErrorName(left))};
-    payload.append(piece.data(), out.pos);
-  }
-  return payload;
-}
 
 bool WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -64,18 +45,37 @@ Status WriteTemporary(const std::filesystem::path& temporary, std::string_view h
 
 }  // namespace
 
-Status WriteSnapshot(const Snapshot& snapshot, const std::filesystem::path& file) {
-  if (Status valid = Validate(snapshot); !valid) return std::move(valid.error()).Wrap("cannot write " + file.string());
-  std::string message = EncodeMessage(snapshot);
-  if (message.size() > kMaxMessageBytes) {
-    return Error{fmt::format("cannot write {}: {} bytes are more than a reader takes", file.string(), message.size())};
+void SnapshotWriter::Add(const Stack& stack) {
+  check_.Add(stack);
+  row_.clear();
+  EncodeRow(stack, &row_);
+  compressor_.Add(row_);
+}
+
+void SnapshotWriter::Add(const Site& site) {
+  check_.Add(site);
+  if (const auto kind = static_cast<size_t>(site.kind); kind < live_bytes_.size()) {
+    live_bytes_[kind] += site.live_bytes.value;
   }
-  Result<std::string> payload = Compress(message);
-  if (!payload) return std::move(payload.error()).Wrap("cannot write " + file.string());
+  row_.clear();
+  EncodeRow(site, &row_);
+  compressor_.Add(row_);
+}
+
+Status SnapshotWriter::Write(const Snapshot& snapshot, const std::filesystem::path& file) {
+  const std::string context = "cannot write " + file.string();
+  if (Status valid = check_.Finish(snapshot); !valid) return std::move(valid.error()).Wrap(context);
+  compressor_.Add(EncodeRest(snapshot));
+  const uint64_t message_bytes = compressor_.TakenBytes();
+  if (message_bytes > kMaxMessageBytes) {
+    return Error{fmt::format("{}: {} bytes are more than a reader takes", context, message_bytes)};
+  }
+  Result<std::string> payload = compressor_.Finish();
+  if (!payload) return std::move(payload.error()).Wrap(context);
   FileHeader header{.number = snapshot.number,
                     .time_ms = snapshot.time_ms,
                     .payload_bytes = payload->size(),
-                    .message_bytes = message.size(),
+                    .message_bytes = message_bytes,
                     .payload_hash = XXH3_64bits(payload->data(), payload->size())};
   std::filesystem::path temporary = file;
   temporary += ".tmp";
@@ -89,6 +89,12 @@ Status WriteSnapshot(const Snapshot& snapshot, const std::filesystem::path& file
   }
   SyncDirectory(file.parent_path());
   return Ok();
+}
+
+Status WriteSnapshot(const Snapshot& snapshot, const std::filesystem::path& file) {
+  SnapshotWriter writer;
+  AddRows(snapshot, &writer);
+  return writer.Write(snapshot, file);
 }
 
 }  // namespace leakhunt::snapshot

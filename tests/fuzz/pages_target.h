@@ -13,6 +13,7 @@
 
 #include "collector/ledger/ledger.h"
 #include "tests/unit/collector/page_builder.h"
+#include "tests/unit/collector/whole_capture.h"
 
 namespace leakhunt::testing {
 
@@ -124,7 +125,7 @@ inline std::string ExercisePages(const uint8_t* data, size_t size) {
     options.process_alive = alive && round < 2;
     options.now_ms = kStartedMs + 60'000 * (round + 1);
     snapshot::Snapshot out;
-    if (!(*ledger)->Capture(options, &out)) return "";
+    if (!CaptureWhole(**ledger, options, &out)) return "";
     if (std::string defect = DefectOf(out); !defect.empty()) return defect;
   }
   return "";

@@ -14,8 +14,8 @@ import sys
 import time
 
 STACKS, LIVE = 100_000, 50_000
-# 10 MiB, 100 bytes a live block, and while a snapshot is written 1.5 KiB a call site.
-MOST_MIB = 10 + (100 * LIVE + 1536 * STACKS) / 2**20
+# 10 MiB, 100 bytes a live block, and while a snapshot is written 600 bytes a call site.
+MOST_MIB = 10 + (100 * LIVE + 600 * STACKS) / 2**20
 BETWEEN_MIB = 40
 
 

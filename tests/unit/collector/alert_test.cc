@@ -72,7 +72,9 @@ std::filesystem::path WriteRecording(const std::string& output, Shape shape, int
   for (int n = 0; n < kSnapshots; ++n) {
     snapshot::Snapshot s = Make(shape, n);
     s.process.pid = pid;
-    EXPECT_TRUE(directory.Write(&s, 0));
+    snapshot::SnapshotWriter writer;
+    snapshot::AddRows(s, &writer);
+    EXPECT_TRUE(directory.Write(&writer, &s, 0));
   }
   return directory.Directory();
 }

@@ -3,6 +3,7 @@
 
 #include "collector/ledger/ledger.h"
 #include "page_builder.h"
+#include "whole_capture.h"
 
 namespace leakhunt::ledger {
 namespace {
@@ -34,7 +35,7 @@ class Subject {
     options.kernel_handles = kernel;
     options.process_alive = alive;
     options.now_ms = kStartedMs + 10'000 * ++captures_;
-    EXPECT_TRUE(ledger_->Capture(options, &out));
+    EXPECT_TRUE(testing::CaptureWhole(*ledger_, options, &out));
     return out;
   }
 

@@ -6,6 +6,7 @@
 
 #include "collector/ledger/ledger.h"
 #include "page_builder.h"
+#include "whole_capture.h"
 
 namespace leakhunt::ledger {
 namespace {
@@ -26,7 +27,7 @@ Snapshot CaptureDead(UniqueFd fd, int64_t now_ms = kNowMs) {
   CaptureOptions options;
   options.process_alive = false;
   options.now_ms = now_ms;
-  const Result<Unit> done = (*ledger)->Capture(options, &out);
+  const Result<Unit> done = testing::CaptureWhole(**ledger, options, &out);
   EXPECT_TRUE(done);
   return out;
 }

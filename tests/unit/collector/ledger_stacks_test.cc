@@ -3,6 +3,7 @@
 
 #include "collector/ledger/ledger.h"
 #include "page_builder.h"
+#include "whole_capture.h"
 
 namespace leakhunt::ledger {
 namespace {
@@ -18,7 +19,7 @@ Snapshot Capture(PageBuilder* pages) {
   CaptureOptions options;
   options.process_alive = false;
   options.now_ms = testing::kStartedMs + 1000;
-  EXPECT_TRUE((*ledger)->Capture(options, &out));
+  EXPECT_TRUE(testing::CaptureWhole(**ledger, options, &out));
   return out;
 }
 

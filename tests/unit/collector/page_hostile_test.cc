@@ -5,6 +5,7 @@
 
 #include "collector/ledger/ledger.h"
 #include "page_builder.h"
+#include "whole_capture.h"
 
 namespace leakhunt::ledger {
 namespace {
@@ -24,7 +25,7 @@ Snapshot Capture(UniqueFd fd, bool alive = false) {
   CaptureOptions options;
   options.process_alive = alive;
   options.now_ms = testing::kStartedMs + 1000;
-  EXPECT_TRUE((*ledger)->Capture(options, &out));
+  EXPECT_TRUE(testing::CaptureWhole(**ledger, options, &out));
   return out;
 }
 

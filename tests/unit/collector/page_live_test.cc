@@ -14,6 +14,7 @@
 #include "collector/ledger/tally_sums.h"
 #include "collector/ledger/weight.h"
 #include "page_builder.h"
+#include "whole_capture.h"
 #include "preload/protocol/thinning.h"
 
 namespace leakhunt::ledger {
@@ -138,7 +139,9 @@ TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   for (uint64_t i = 2; i < 6; ++i) guest.Bury(i);
   TallySums after = TallySums::Read(*file, directory);
 
-  StackTable stacks(*file, directory);
+  Snapshot out;
+  testing::KeptRows kept(&out);
+  StackTable stacks(*file, directory, &kept);
   stacks.Resolve({stack});
   ScopeTable scopes = ScopeTable::Read(*file, directory);
   ThreadTable threads = ThreadTable::Read(*file, directory, clock);
@@ -146,7 +149,8 @@ TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   SiteRows rows(stacks, clock);
   rows.AddBlocks(std::move(blocks), &scopes);
   rows.AddTallies(&before, std::move(after));
-  const std::vector<snapshot::Site> sites = rows.Finish(&threads, &sightings, testing::kStartedMs + 1000);
+  rows.Finish(&threads, &sightings, testing::kStartedMs + 1000, &kept);
+  const std::vector<snapshot::Site>& sites = out.sites;
   ASSERT_EQ(sites.size(), 1u);
   EXPECT_EQ(sites[0].live_bytes.value, 1100);
   EXPECT_EQ(sites[0].live_bytes.moved_down, 400);
@@ -180,7 +184,7 @@ TEST(PageLive, CapturesOfAProcessThatNeverRestsAreConsistent) {
   double moved = 0, last_total = 0;
   for (int i = 0; i < 200 || (moved == 0 && i < 100'000); ++i) {
     Snapshot out;
-    ASSERT_TRUE((*ledger)->Capture(options, &out));
+    ASSERT_TRUE(testing::CaptureWhole(**ledger, options, &out));
     if (out.sites.empty()) continue;  // before the first birth
     ASSERT_EQ(out.sites.size(), 1u);
     const snapshot::Site& site = out.sites[0];
@@ -234,7 +238,7 @@ TEST(PageLive, AFloorThatRisesDuringACaptureDoesNotBiasIt) {
   options.now_ms = testing::kStartedMs + 1000;
   for (int i = 0; i < 400; ++i) {
     Snapshot out;
-    const Result<Unit> done = (*ledger)->Capture(options, &out);
+    const Result<Unit> done = testing::CaptureWhole(**ledger, options, &out);
     const snapshot::Weighted live = out.sites.empty() ? snapshot::Weighted{} : out.sites[0].live_bytes;
     EXPECT_TRUE(done);
     EXPECT_NEAR(live.value, kSlots * kBlock, 5 * std::sqrt(live.variance)) << "capture " << i;
@@ -274,7 +278,7 @@ TEST(PageLive, NothingMovedInAProcessAtRest) {
   Snapshot out;
   CaptureOptions options;
   options.now_ms = testing::kStartedMs + 1000;
-  ASSERT_TRUE((*ledger)->Capture(options, &out));
+  ASSERT_TRUE(testing::CaptureWhole(**ledger, options, &out));
   EXPECT_EQ(out.sites[0].live_bytes.value, 100);
   EXPECT_EQ(out.sites[0].live_bytes.moved_down, 0);
   EXPECT_EQ(out.sites[0].live_bytes.moved_up, 0);
