@@ -8,6 +8,8 @@ namespace {
 
 constexpr size_t kFirstBuckets = 64;
 
+bool IsCrowded(size_t keys, size_t buckets) { return keys * 8 > buckets * 5; }
+
 uint64_t ProcessSalt() {
   static const uint64_t salt = (static_cast<uint64_t>(std::random_device{}()) << 32) | std::random_device{}();
   return salt;
@@ -44,12 +46,19 @@ uint32_t KeyIndex::FindOrAdd(uint64_t key) {
   }
   keys_.push_back(key);
   buckets_[at] = {size(), fingerprint};
-  if (keys_.size() * 8 > buckets_.size() * 5) Grow();
+  if (IsCrowded(keys_.size(), buckets_.size())) Rehash(buckets_.size() * 2);
   return size() - 1;
 }
 
-void KeyIndex::Grow() {
-  buckets_.assign(buckets_.size() * 2, Bucket{});
+void KeyIndex::Reserve(size_t keys) {
+  size_t buckets = buckets_.size();
+  while (IsCrowded(keys, buckets)) buckets *= 2;
+  if (buckets > buckets_.size()) Rehash(buckets);
+  keys_.reserve(keys);
+}
+
+void KeyIndex::Rehash(size_t buckets) {
+  buckets_.assign(buckets, Bucket{});
   const uint64_t mask = buckets_.size() - 1;
   for (uint32_t number = 0; number < size(); ++number) {
     const uint64_t hash = Hash(keys_[number]);

@@ -4,6 +4,7 @@
 // five eighths full, never shrinks, never erases. Single thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -14,6 +15,9 @@ class KeyIndex {
   static constexpr uint32_t kAbsent = 0xFFFF'FFFF;
 
   KeyIndex();
+
+  // Makes room for `keys` of them at once.
+  void Reserve(size_t keys);
 
   // Number of `key`, giving it the next free number when it is new.
   uint32_t FindOrAdd(uint64_t key);
@@ -32,7 +36,7 @@ class KeyIndex {
   };
 
   uint64_t Hash(uint64_t key) const;
-  void Grow();
+  void Rehash(size_t buckets);
 
   uint64_t salt_;
   std::vector<uint64_t> keys_;   // by number

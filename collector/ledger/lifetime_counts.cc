@@ -14,16 +14,16 @@ void LifetimeCounts::Add(const Buckets& deaths) {
   if (occupied != occupied_) counts_ = std::make_unique<uint64_t[]>(static_cast<size_t>(std::popcount(occupied)));
   occupied_ = occupied;
   size_t at = 0;
-  for (size_t b = 0; b < all.size(); ++b) {
-    if ((occupied >> b & 1) != 0) counts_[at++] = all[b];
+  for (uint32_t left = occupied; left != 0; left &= left - 1) {
+    counts_[at++] = all[static_cast<size_t>(std::countr_zero(left))];
   }
 }
 
 LifetimeCounts::Buckets LifetimeCounts::All() const {
   Buckets all{};
   size_t at = 0;
-  for (size_t b = 0; b < all.size(); ++b) {
-    if ((occupied_ >> b & 1) != 0) all[b] = counts_[at++];
+  for (uint32_t left = occupied_; left != 0; left &= left - 1) {
+    all[static_cast<size_t>(std::countr_zero(left))] = counts_[at++];
   }
   return all;
 }

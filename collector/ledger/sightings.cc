@@ -11,12 +11,10 @@ constexpr uint32_t kMaxSites = 1u << 20;
 }  // namespace
 
 Sightings::Span& Sightings::Of(uint64_t identity) {
-  uint32_t number = index_.Find(identity);
-  if (number == KeyIndex::kAbsent) {
-    if (index_.size() >= kMaxSites) return overflow_ = Span{};
-    number = index_.FindOrAdd(identity);
-    spans_.emplace_back();
-  }
+  const bool full = index_.size() >= kMaxSites;
+  const uint32_t number = full ? index_.Find(identity) : index_.FindOrAdd(identity);
+  if (number == KeyIndex::kAbsent) return overflow_ = Span{};
+  if (number == spans_.size()) spans_.emplace_back();
   return spans_[number];
 }
 

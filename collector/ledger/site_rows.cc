@@ -97,6 +97,8 @@ void SiteRows::AddBlocks(BlockSums blocks, ScopeTable* scopes) {
 
 void SiteRows::AddTallies(const TallyMarks* before, TallySums after) {
   totals_ = after.TakeSums();
+  index_.Reserve(rows_.size() + totals_.size());
+  rows_.reserve(rows_.size() + totals_.size());
   for (uint32_t i = 0; i < totals_.size(); ++i) {
     const uint64_t key = after.KeyAt(i);
     Row& row = RowOf(stacks_.IndexOf(StackOfKey(key)), SiteKindOf(KindOfKey(key)), 0, false);
@@ -142,7 +144,7 @@ void SiteRows::ShareStackFigures() {
   for (uint32_t i = 0; i < rows; ++i) {
     const uint64_t key = index_.KeyAt(i);
     if (RowInherited(key)) continue;
-    Row& first = RowOf(RowStack(key), RowKind(key), 0, false);
+    Row& first = RowScope(key) == 0 ? rows_[i] : RowOf(RowStack(key), RowKind(key), 0, false);
     Row& row = rows_[i];  // after RowOf, which may have moved the rows
     row.moved = first.moved;
     if (first.totals != kNone && first.totals < totals_.size()) continue;
@@ -160,31 +162,32 @@ void SiteRows::ShareStackFigures() {
   }
 }
 
-// Largest live first, then largest totals; ties by what does not depend on the order in which the guest wrote.
+// What lives, largest first; ties by what does not depend on the order in which the guest wrote. Then what does not, as it
+// stands in memory: that may be a quarter of a million rows that nobody looks at in any order.
 std::vector<uint32_t> SiteRows::Order() const {
   struct Rank {
-    double live, total;
+    double live;
     uint64_t content, key;
     uint32_t row;
   };
   std::vector<Rank> ranks;
-  ranks.reserve(rows_.size());
+  std::vector<uint32_t> dead;
   for (uint32_t row = 0; row < rows_.size(); ++row) {
     const uint64_t key = index_.KeyAt(row);
-    const TallySum* totals = TotalsOf(row);
-    ranks.push_back({LiveOf(rows_[row]).bytes.value, totals == nullptr ? 0 : totals->born_bytes,
-                     stacks_.ContentHash(RowStack(key)), key, row});
+    const double live = LiveOf(rows_[row]).bytes.value;
+    if (live > 0) ranks.push_back({live, stacks_.ContentHash(RowStack(key)), key, row});
+    else dead.push_back(row);
   }
   std::sort(ranks.begin(), ranks.end(), [](const Rank& a, const Rank& b) {
     if (a.live != b.live) return a.live > b.live;
-    if (a.total != b.total) return a.total > b.total;
     if (a.content != b.content) return a.content < b.content;
     return std::tuple(RowKind(a.key), RowScope(a.key), RowInherited(a.key)) <
            std::tuple(RowKind(b.key), RowScope(b.key), RowInherited(b.key));
   });
   std::vector<uint32_t> order;
-  order.reserve(ranks.size());
+  order.reserve(rows_.size());
   for (const Rank& rank : ranks) order.push_back(rank.row);
+  order.insert(order.end(), dead.begin(), dead.end());
   return order;
 }
 

@@ -34,7 +34,7 @@ class SiteRows {
 
   void AddInherited(const std::vector<InheritedBlocks>& inherited);
 
-  // Hands on the rows, largest live first.
+  // Hands on the rows, largest live first; those of which nothing lives come last, in no order.
   void Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms, snapshot::Rows* rows);
 
  private:

@@ -1,6 +1,7 @@
 #include "collector/ledger/stack_arena.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 namespace leakhunt::ledger {
@@ -13,7 +14,7 @@ constexpr uint64_t kMaxSteps = uint64_t{1} << 24;  // over all stacks of a captu
 
 }  // namespace
 
-StackArena::StackArena(const PageFile& file, const PageDirectory& directory) : file_(file), blocks_(kBlocks) {
+StackArena::StackArena(const PageFile& file, const PageDirectory& directory) : file_(file), blocks_(kBlocks), outer_(kOuters) {
   for (const Area& area : directory.Areas(protocol::AreaKind::kStacks)) {
     protocol::AppendHeader head;
     if (!file.Read(area.offset, &head, sizeof(head))) continue;
@@ -25,26 +26,62 @@ StackArena::StackArena(const PageFile& file, const PageDirectory& directory) : f
 bool StackArena::Decode(uint32_t reference, RawStack* stack) {
   stack->words.clear();
   stack->truncated = false;
-  for (int hop = 0; reference != 0 && steps_ < kMaxSteps; ++hop, ++steps_) {
-    const uint64_t offset = protocol::StackOffset(reference);
-    protocol::StackRecord record;
-    const uint64_t end = UsedEnd(offset);
-    if (end == 0 || end - offset < sizeof(record) || !Copy(offset, &record, sizeof(record))) break;
-    const uint64_t words_bytes = uint64_t{record.frames} * sizeof(uint64_t);
-    if (record.frames > protocol::kMaxFrames || end - offset - sizeof(record) < words_bytes) break;
-    if (record.parent >= reference) break;
-    if (hop == 0) stack->epoch = record.epoch;
-    if ((record.flags & (protocol::kStackTruncated | protocol::kStackShortened)) != 0) stack->truncated = true;
-    if (!Append(offset + sizeof(record), record, stack)) break;
-    if (record.parent == 0) return true;
+  uint32_t parent = 0;
+  if (reference == 0 || !AppendRecord(reference, stack, &stack->epoch, &parent)) {
+    stack->words.clear();
+    return false;
+  }
+  if (parent == 0) return true;
+  const RawStack* outer = OuterFrames(parent);
+  if (outer == nullptr) {
+    stack->words.clear();
+    return false;
+  }
+  const size_t room = protocol::kMaxFrames - stack->words.size();
+  const size_t take = std::min(room, outer->words.size());
+  stack->words.insert(stack->words.end(), outer->words.begin(), outer->words.begin() + static_cast<ptrdiff_t>(take));
+  stack->truncated = stack->truncated || outer->truncated || take < outer->words.size();
+  return true;
+}
+
+// The frames from record `reference` outwards; null when the chain breaks.
+const RawStack* StackArena::OuterFrames(uint32_t reference) {
+  Outer& outer = outer_[(reference ^ reference >> 10) % kOuters];
+  if (outer.reference != reference) {
+    outer.reference = reference;
+    outer.whole = FollowChain(reference, &outer.stack);
+  }
+  return outer.whole ? &outer.stack : nullptr;
+}
+
+bool StackArena::FollowChain(uint32_t reference, RawStack* stack) {
+  stack->words.clear();
+  stack->truncated = false;
+  for (int hop = 0; reference != 0; ++hop) {
+    if (!AppendRecord(reference, stack, &stack->epoch, &reference)) return false;
+    if (reference == 0) return true;
     if (stack->words.size() >= protocol::kMaxFrames || hop >= kMaxChain) {
       stack->truncated = true;
       return true;
     }
-    reference = record.parent;
   }
-  stack->words.clear();
   return false;
+}
+
+// The frames of one record. A parent lies lower in the file, so that chains end.
+bool StackArena::AppendRecord(uint32_t reference, RawStack* stack, uint32_t* epoch, uint32_t* parent) {
+  if (++steps_ > kMaxSteps) return false;
+  const uint64_t offset = protocol::StackOffset(reference);
+  protocol::StackRecord record;
+  const uint64_t end = UsedEnd(offset);
+  if (end == 0 || end - offset < sizeof(record) || !Copy(offset, &record, sizeof(record))) return false;
+  const uint64_t words_bytes = uint64_t{record.frames} * sizeof(uint64_t);
+  if (record.frames > protocol::kMaxFrames || end - offset - sizeof(record) < words_bytes) return false;
+  if (record.parent >= reference) return false;
+  if ((record.flags & (protocol::kStackTruncated | protocol::kStackShortened)) != 0) stack->truncated = true;
+  *epoch = record.epoch;
+  *parent = record.parent;
+  return Append(offset + sizeof(record), record, stack);
 }
 
 bool StackArena::Append(uint64_t offset, const protocol::StackRecord& record, RawStack* stack) {
@@ -56,12 +93,13 @@ bool StackArena::Append(uint64_t offset, const protocol::StackRecord& record, Ra
   return Copy(offset, stack->words.data() + before, take * sizeof(uint64_t));
 }
 
-uint64_t StackArena::UsedEnd(uint64_t offset) const {
+uint64_t StackArena::UsedEnd(uint64_t offset) {
+  if (offset >= last_.begin && offset < last_.end) return last_.end;
   const auto above = std::upper_bound(used_.begin(), used_.end(), offset,
                                       [](uint64_t value, const Used& u) { return value < u.begin; });
   if (above == used_.begin()) return 0;
-  const Used& area = *(above - 1);
-  return offset < area.end ? area.end : 0;
+  last_ = *(above - 1);
+  return offset < last_.end ? last_.end : 0;
 }
 
 const StackArena::Block* StackArena::BlockAt(uint64_t offset) {

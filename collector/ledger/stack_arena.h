@@ -38,19 +38,32 @@ class StackArena {
     std::array<uint8_t, protocol::kPageBytes> bytes;
   };
 
+  // The frames of a parent met lately: most stacks share theirs with one before.
+  static constexpr size_t kOuters = 256;
+  struct Outer {
+    uint32_t reference = 0;
+    bool whole = false;
+    RawStack stack;
+  };
+
   struct Used {
     uint64_t begin = 0, end = 0;  // of the records in one area
   };
 
   // End of the records of the area that holds `offset`, or 0.
-  uint64_t UsedEnd(uint64_t offset) const;
+  uint64_t UsedEnd(uint64_t offset);
   bool Copy(uint64_t offset, void* into, size_t bytes);
   const Block* BlockAt(uint64_t offset);
   bool Append(uint64_t offset, const protocol::StackRecord& record, RawStack* stack);
+  bool AppendRecord(uint32_t reference, RawStack* stack, uint32_t* epoch, uint32_t* parent);
+  bool FollowChain(uint32_t reference, RawStack* stack);
+  const RawStack* OuterFrames(uint32_t reference);
 
   const PageFile& file_;
   std::vector<Used> used_;  // by begin
+  Used last_;               // the one asked for last
   std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<Outer> outer_;
   uint64_t steps_ = 0;  // chain records followed so far
 };
 

@@ -2,7 +2,6 @@
 
 #include <xxhash.h>
 
-#include <algorithm>
 #include <string>
 
 namespace leakhunt::ledger {
@@ -28,23 +27,21 @@ StackTable::StackTable(const PageFile& file, const PageDirectory& directory, sna
 }
 
 void StackTable::Resolve(std::vector<uint32_t> references) {
-  std::sort(references.begin(), references.end());
-  references.erase(std::unique(references.begin(), references.end()), references.end());
+  references_ = StackReferences(std::move(references));
+  stack_of_reference_.reserve(references_.Sorted().size());
+  contents_.Reserve(references_.Sorted().size() + 1);
   StackArena arena(file_, directory_);
   RawStack raw;
-  for (const uint32_t reference : references) {
-    if (reference == 0) continue;
+  for (const uint32_t reference : references_.Sorted()) {
     const bool decoded = frame_uses_ < kMaxFrameUses && arena.Decode(reference, &raw);
     if (!decoded) ++refused_;
-    if (references_.FindOrAdd(reference) == stack_of_reference_.size()) {
-      stack_of_reference_.push_back(decoded ? Intern(raw) : 0);
-    }
+    stack_of_reference_.push_back(decoded ? Intern(raw) : 0);
   }
 }
 
 uint32_t StackTable::IndexOf(uint32_t reference) const {
   const uint32_t number = references_.Find(reference);
-  return number == KeyIndex::kAbsent ? 0 : stack_of_reference_[number];
+  return number == StackReferences::kAbsent ? 0 : stack_of_reference_[number];
 }
 
 uint32_t StackTable::Intern(const RawStack& raw) {

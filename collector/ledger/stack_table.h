@@ -13,6 +13,7 @@
 #include "collector/ledger/page_directory.h"
 #include "collector/ledger/page_file.h"
 #include "collector/ledger/stack_arena.h"
+#include "collector/ledger/stack_references.h"
 #include "collector/snapshot/rows.h"
 
 namespace leakhunt::ledger {
@@ -46,8 +47,8 @@ class StackTable {
   const PageFile& file_;
   const PageDirectory& directory_;
   ModuleTable modules_;
-  KeyIndex references_;
-  std::vector<uint32_t> stack_of_reference_;
+  StackReferences references_;
+  std::vector<uint32_t> stack_of_reference_;  // by its position
   KeyIndex epochs_;
   KeyIndex words_;  // (address, exactness, epoch) already resolved
   std::vector<uint32_t> frame_of_word_;

@@ -62,6 +62,8 @@ class alignas(64) LiveTable {
   }
   // Asks the processor for the line of keys that Claim and Reserve will read.
   static void Prefetch(const Place& place);
+  // The payloads beside it, too: which one Claim will want is not known before the keys are there.
+  static void PrefetchAll(const Place& place);
   // True when a visible entry may exist; never false for one that does.
   bool MayContain(uint64_t address) const;
 
@@ -201,6 +203,12 @@ inline uint32_t LiveTable::FirstWay(uint32_t matches) { return static_cast<uint3
 
 inline void LiveTable::Prefetch(const Place& place) { __builtin_prefetch(&place.set->Newest()->lines[place.home], 1); }
 
+inline void LiveTable::PrefetchAll(const Place& place) {
+  Prefetch(place);
+  const auto* payloads = reinterpret_cast<const char*>(&place.set->Newest()->payloads[place.home * kWays]);
+  for (uint32_t at = 0; at < kWays * sizeof(Payload); at += 64) __builtin_prefetch(payloads + at);
+}
+
 // Nearly always: one table, and the entry in its home line or nowhere.
 [[gnu::always_inline]] inline LiveTable::Entry LiveTable::Claim(const Place& place) {
   if (__builtin_expect(place.set->count == 1, 1)) {
@@ -211,9 +219,11 @@ inline void LiveTable::Prefetch(const Place& place) { __builtin_prefetch(&place.
       if (__builtin_expect(DisplacedCount(sys::LoadAcquire(&line.displaced)) == 0 && Set() == place.set, 1)) return Entry{};
     } else {
       const uint32_t way = FirstWay(mask);
-      if (sys::CompareExchange(&line.key[way], place.address | kVisible, place.address | kReserved)) {
+      Payload* payload = &table->payloads[place.home * kWays + way];
+      __builtin_prefetch(payload);  // a locked instruction would hold back the load
+      if (sys::CompareExchangePrivate(&line.key[way], place.address | kVisible, place.address | kReserved)) {
         Count(&table->live, place.address, -1);
-        return Entry{&line.key[way], &table->payloads[place.home * kWays + way], nullptr};
+        return Entry{&line.key[way], payload, nullptr};
       }
     }
   }
@@ -228,7 +238,7 @@ inline LiveTable::Entry LiveTable::Claim(uint64_t address) { return Claim(PlaceO
     Line& line = table->lines[place.home];
     if (const uint32_t mask = Matches(line, 0); mask != 0) {
       const uint32_t way = FirstWay(mask);
-      if (sys::CompareExchange(&line.key[way], uint64_t{0}, place.address | kReserved)) {
+      if (sys::CompareExchangePrivate(&line.key[way], uint64_t{0}, place.address | kReserved)) {
         // Had the table become an old one meanwhile, its emptying might have passed this line already.
         if (__builtin_expect(Set() == place.set, 1)) {
           Count(&table->live, place.address, 1);

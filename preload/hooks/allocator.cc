@@ -141,6 +141,9 @@ void FindAllocator() {
   Look("pvalloc", &g_allocator.pvalloc, PvallocByMemalign);
   Look("malloc_usable_size", &g_allocator.malloc_usable_size, kBootstrap.malloc_usable_size);
   NoteAllocatorRange(reinterpret_cast<void*>(found.malloc));
+  if (const void* word = dlsym(RTLD_DEFAULT, "__libc_single_threaded"); word != nullptr) {
+    sys::StoreRelaxed(&sys::g_single_threaded, static_cast<const char*>(word));
+  }
   --core::t_local.busy;
   errno = saved;
 }

@@ -14,7 +14,7 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kChunkBytes = 64 * 1024;
 constexpr uint64_t kHugePage = 2 << 20;
-constexpr uint64_t kHugeFrom = 2 * kHugePage;  // less is touched as used
+constexpr uint64_t kHugeFrom = kHugePage;  // less is touched as used
 
 constinit uint64_t g_private_bytes = 0;
 // Bump chunk: address in the upper part, because a chunk is 64 KiB aligned by size only, kept as {next, end}.

@@ -16,7 +16,7 @@ import time
 STACKS, LIVE = 100_000, 50_000
 # 10 MiB, 100 bytes a live block, and while a snapshot is written 600 bytes a call site.
 MOST_MIB = 10 + (100 * LIVE + 600 * STACKS) / 2**20
-BETWEEN_MIB = 40
+BETWEEN_MIB = 20
 
 
 def memory(pid, field):
