@@ -11,9 +11,10 @@ constexpr uint32_t kFirstNodes = 256;
 constexpr uint32_t kMostNodes = 1u << 14;
 constexpr uint64_t kBytesPerNode = sizeof(PathNode) + 2 * sizeof(uint32_t);
 
-// A full cache that misses this many times its size was filled with stacks of another phase of the program, or with
-// ones that never come back; emptied, it costs the latter about as much as it did before.
-constexpr uint64_t kPatience = 16;
+// A full cache that misses many times was filled with stacks of another phase of the program, its start most of the time,
+// or with ones that never come back. Emptied after as many misses as it has nodes, it serves the former soon; the latter
+// fill it again, and it is emptied after twice as many misses, until doing so costs next to nothing.
+constexpr uint64_t kMostPatience = 16;
 
 // No frame has it, nor a return address of 0: what is compared with node 0 must differ.
 constexpr uint64_t kNoWord = ~uint64_t{1};
@@ -93,7 +94,7 @@ bool PathCache::Allocate(uint32_t capacity) {
   nodes_ = nodes;
   index_ = reinterpret_cast<uint32_t*>(memory + capacity * sizeof(PathNode));
   capacity_ = capacity;
-  if (used_ == 0) used_ = 1;
+  if (used_ == 0) used_ = 1, patience_ = 1;
   nodes_[0].word = kNoWord;
   for (uint32_t node = 1; node < used_; ++node) Index(node);
   return true;
@@ -108,7 +109,10 @@ void PathCache::Index(uint32_t node) {
 // During a walk: nodes keep their numbers, so a full cache is emptied between walks only (see Prepare).
 bool PathCache::MakeRoom() {
   if (capacity_ < kMostNodes && Allocate(capacity_ * 4)) return true;
-  if (++refused_ > kPatience * capacity_) epoch_ = ~uint32_t{0};
+  if (++refused_ > patience_ * capacity_) {
+    epoch_ = ~uint32_t{0};
+    if (patience_ < kMostPatience) patience_ *= 2;
+  }
   return false;
 }
 

@@ -78,7 +78,8 @@ class PathCache {
   uint32_t capacity_ = 0, used_ = 0;
   uint32_t epoch_ = 0;
   uint32_t last_start_ = 0;
-  uint64_t refused_ = 0;  // entries wanted since the cache is full
+  uint64_t refused_ = 0;   // entries wanted since the cache is full
+  uint64_t patience_ = 0;  // times its size
   TailMemo* beyond_ = nullptr;
 };
 
