@@ -18,7 +18,7 @@ constexpr double kVisitsPerBlock = 2;  // a birth and a death
 
 struct Governor {
   uint64_t timed_start_ns = 0;  // of the thread that times now; one at a time is enough
-  uint64_t unit_cost_ns = 400;
+  uint64_t heap_unit_cost_ns = 400, other_unit_cost_ns = 400;  // of a visit
   uint64_t clock_cost_ns = 0;   // of reading the clock, which a timed visit contains; 0 = not measured yet
   uint64_t next_tick_ns = 0;
   uint64_t last_cpu_ns = 0;
@@ -61,8 +61,9 @@ void ChooseInterval() {
   g.last_bytes = bytes;
   if (g_process.options.sample_bytes != 0) return;
   const double whole_budget = g_process.options.budget_ppm * 1e-6;
-  double unit = static_cast<double>(g.unit_cost_ns);
-  double budget = whole_budget - (all_visits_per_ns - visits_per_ns) * unit;
+  double unit = static_cast<double>(sys::LoadRelaxed(&g.heap_unit_cost_ns));
+  double other_unit = static_cast<double>(sys::LoadRelaxed(&g.other_unit_cost_ns));
+  double budget = whole_budget - (all_visits_per_ns - visits_per_ns) * other_unit;
   if (budget < whole_budget / 4) budget = whole_budget / 4;
   uint64_t now = sys::LoadRelaxed(&g_process.interval_bytes);
   double cost = visits_per_ns * unit;  // births and deaths
@@ -98,7 +99,6 @@ void Tick(uint64_t now_ns) {
   NoteActivity(now_ns);
   ChooseInterval();
   sys::StoreRelaxed(&header->private_bytes, sys::PrivateBytes());
-  sys::StoreRelaxed(&header->fallback_walks, unwind::Counters().general_walks - g_governor.parents_fallback_walks);
   sys::StoreRelaxed(&header->brk_now, static_cast<uint64_t>(sys::Call(SYS_brk, 0)));
   // A forked child that outlives a fork-and-exec shows what it inherited; later than that it may be killed any time.
   if (g_process.parent_pages != nullptr && now_ns > g_process.started_ns + kForkAndExecNs) PublishInherited();
@@ -107,6 +107,12 @@ void Tick(uint64_t now_ns) {
 
 }  // namespace
 
+void PublishFallbackWalks() {
+  const uint64_t walks = unwind::Counters().general_walks - g_governor.parents_fallback_walks;
+  uint64_t* shown = &Header()->fallback_walks;
+  if (sys::LoadRelaxed(shown) != walks) sys::StoreRelaxed(shown, walks);
+}
+
 void ForgetMeasurements() {
   g_governor.last_cpu_ns = g_governor.heap_visits = g_governor.last_visits = g_governor.last_bytes = 0;
   g_governor.last_all_visits = 0;
@@ -114,7 +120,8 @@ void ForgetMeasurements() {
   g_governor.parents_fallback_walks = unwind::Counters().general_walks;
 }
 
-void BeginTimedVisit() {
+void BeginTimedVisit(ThreadState* state) {
+  state->heap_visits_before = state->heap_visits_pending;
   if (g_governor.clock_cost_ns == 0) sys::StoreRelaxed(&g_governor.clock_cost_ns, ClockCost());
   sys::StoreRelaxed(&g_governor.timed_start_ns, sys::MonotonicNs());
 }
@@ -126,20 +133,26 @@ void Housekeep(ThreadState* state) {
   if (visit % kTimedEvery == 0 && visit != 0) {
     uint64_t cost = sys::MonotonicNs() - sys::LoadRelaxed(&g.timed_start_ns);
     cost = cost > g.clock_cost_ns ? cost - g.clock_cost_ns : 0;
-    if (cost < 100'000) sys::StoreRelaxed(&g.unit_cost_ns, (g.unit_cost_ns * 7 + cost) / 8);  // else: preempted
+    uint64_t* unit = state->heap_visits_pending != state->heap_visits_before ? &g.heap_unit_cost_ns : &g.other_unit_cost_ns;
+    if (cost < 100'000) sys::StoreRelaxed(unit, (sys::LoadRelaxed(unit) * 7 + cost) / 8);  // else: preempted
+    ++state->visits;  // an odd distance to the next: births and deaths may take turns, and each must have its own
   }
   if (visit == 0) return;
   protocol::ProcessHeader* header = Header();
   sys::AddRelaxed(&header->slow_visits, kHousekeepEvery);
-  sys::AddRelaxed(&header->own_cpu_ns, kHousekeepEvery * g.unit_cost_ns);
+  const uint64_t heap = state->heap_visits_pending < kHousekeepEvery ? state->heap_visits_pending : kHousekeepEvery;
+  const uint64_t own_ns = heap * sys::LoadRelaxed(&g.heap_unit_cost_ns) +
+                          (kHousekeepEvery - heap) * sys::LoadRelaxed(&g.other_unit_cost_ns);
+  sys::AddRelaxed(&header->own_cpu_ns, own_ns);
   sys::AddRelaxed(&g.heap_visits, state->heap_visits_pending);
   state->heap_visits_pending = 0;
   sys::AddRelaxed(&header->allocated_bytes, state->activity_pending);
   if (state->record != nullptr) {
     sys::AddOwned(&state->record->allocated_bytes, state->activity_pending);
-    sys::AddOwned(&state->record->own_cpu_ns, kHousekeepEvery * g.unit_cost_ns);
+    sys::AddOwned(&state->record->own_cpu_ns, own_ns);
   }
   state->activity_pending = 0;
+  PublishFallbackWalks();
   uint64_t now = sys::MonotonicCoarseNs();
   uint64_t due = sys::LoadRelaxed(&g.next_tick_ns);
   if (now < due || !sys::CompareExchange(&g.next_tick_ns, due, now + kTickNs)) return;

@@ -1,6 +1,6 @@
 // The cost of leakhunt in the program: measured, and held under the budget by choosing the sampling interval.
 //
-// Cost = visits to the slow path x the unit cost, of which one visit in 512 is timed. Under a budget b (share of the
+// Cost = visits to the slow path x the unit cost; one visit in 512 is timed, those of the heap and all others apart. Under a budget b (share of the
 // process's own CPU time) the interval that spends exactly b is T·c/b, c the share spent at T, because visits go as 1/T;
 // from exact mode, where blocks and not bytes count, T = 2·B·u/b, B bytes allocated a second of CPU and u the unit cost.
 // Descriptors and mappings are never sampled, and no interval makes them cheaper: what they cost is taken off the budget
@@ -20,9 +20,9 @@ inline constexpr uint64_t kTimedEvery = 512;
 inline constexpr uint64_t kHousekeepEvery = 64;
 
 // Around the work of one visit to the slow path.
-void BeginTimedVisit();
+void BeginTimedVisit(ThreadState* state);
 inline void VisitBegin(ThreadState* state) {
-  if (__builtin_expect(state->visits % kTimedEvery == 0, 0)) BeginTimedVisit();
+  if (__builtin_expect(state->visits % kTimedEvery == 0, 0)) BeginTimedVisit(state);
 }
 void Housekeep(ThreadState* state);
 inline void VisitEnd(ThreadState* state) {
@@ -33,6 +33,9 @@ inline void VisitEnd(ThreadState* state) {
 // The mean interval of the whole process from now on; threads adopt it at their next visit. Clamped to what
 // protocol::EncodeInterval expresses. Written to the header's history.
 void SetInterval(uint64_t interval_bytes);
+
+// Writes the unwinder's count to the header. Done every kHousekeepEvery visits; to be done once more at the end.
+void PublishFallbackWalks();
 
 // In a new process image or forked child: nothing measured yet (its CPU clock and counters start at 0).
 void ForgetMeasurements();

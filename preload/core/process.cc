@@ -322,6 +322,7 @@ void ProcessExits(int status) {
   if (!Enter()) return;
   ConnectChild();
   ListHandlesAtExit();
+  PublishFallbackWalks();
   Header()->exit_status = status;
   sys::StoreRelease(&Header()->image_end, static_cast<uint32_t>(protocol::ImageEnd::kExit));
   transport::Tell(protocol::MessageKind::kBye, static_cast<uint64_t>(protocol::ImageEnd::kExit), static_cast<uint64_t>(status), nullptr);

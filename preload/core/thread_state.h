@@ -89,6 +89,7 @@ struct ThreadState {
 
   uint64_t visits = 0;
   uint64_t heap_visits_pending = 0;  // of heap blocks: those the interval governs; not yet added to the governor's
+  uint64_t heap_visits_before = 0;   // when the visit that is timed began
   uint64_t activity_pending = 0;  // weight not yet added to the process's activity clock
   uint32_t scope_depth = 0;
   uint16_t outer_scopes[kScopeDepth] = {};

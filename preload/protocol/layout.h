@@ -267,7 +267,6 @@ constexpr uint64_t StackOffset(uint32_t reference) { return static_cast<uint64_t
 enum StackFlags : uint16_t {
   kStackTruncated = 1,  // more frames existed
   kStackShortened = 2,  // cut because the arena was at its bound
-  kStackFallback = 4,   // by the fallback unwinder
 };
 
 inline constexpr uint32_t kMaxFrames = 128;            // guest's depth limit
