@@ -13,26 +13,45 @@ namespace leakhunt::sys {
 // a holder of another generation does not exist any more.
 class SpinLock {
  public:
-  // False when it was not to be had in a bounded time (about 50 us of waiting, then 500 turns given to others, one of
-  // which may be a preempted holder): the caller drops and counts.
+  // False when it was not to be had in a bounded time: the caller drops and counts. First about 50 us of waiting, then
+  // turns given to others, one of which may be a preempted holder; then, because what is dropped may be a death, some
+  // 20 ms of sleep, in which any holder that lives comes to run, whatever its priority. After that in vain it is taken to
+  // be dead (thrown out of a signal handler, say), and nobody sleeps for it again until it has been released.
   [[nodiscard]] bool Acquire(uint32_t generation) {
-    for (int i = 0; i < kSpins + kYields; ++i) {
+    for (int i = 0; i < kSpins; ++i, Pause()) {
       if (TryAcquire(generation)) return true;
-      if (i < kSpins) Pause();
-      else Call(SYS_sched_yield);
     }
+    for (int i = 0; i < kYields; ++i, Call(SYS_sched_yield)) {
+      if (TryAcquire(generation)) return true;
+    }
+    if (LoadRelaxed(&in_vain_) != 0) return false;
+    for (int i = 0; i < kSleeps; ++i, Sleep()) {
+      if (TryAcquire(generation)) return true;
+    }
+    StoreRelaxed(&in_vain_, 1u);
     return false;
   }
   [[nodiscard]] bool TryAcquire(uint32_t generation) {
     uint32_t seen = LoadRelaxed(&word_);
     return seen != generation && CompareExchange(&word_, seen, generation);
   }
-  void Release() { StoreRelease(&word_, 0u); }
+  void Release() {
+    if (__builtin_expect(LoadRelaxed(&in_vain_) != 0, 0)) StoreRelaxed(&in_vain_, 0u);
+    StoreRelease(&word_, 0u);
+  }
 
  private:
-  static constexpr int kSpins = 2'000, kYields = 500;
+  static constexpr int kSpins = 2'000, kYields = 50, kSleeps = 200;
+  static constexpr long kSleepNs = 100'000;
 
-  uint32_t word_ = 0;  // 0 free; else generation (>= 1) of the holder
+  static void Sleep() {
+    const long time[2] = {0, kSleepNs};
+    if (!Gated()) Call(SYS_nanosleep, Word(time));
+    else for (int i = 0; i < kSpins; ++i) Pause();
+  }
+
+  uint32_t word_ = 0;     // 0 free; else generation (>= 1) of the holder
+  uint32_t in_vain_ = 0;  // 1: nobody released it in all the time that somebody waited
 };
 
 }  // namespace leakhunt::sys
