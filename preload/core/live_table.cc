@@ -17,7 +17,7 @@ uint64_t DisplacedReach(uint64_t word) { return word >> 32; }
 
 void RaiseReach(uint64_t* displaced, uint64_t distance) {
   uint64_t seen = sys::LoadRelaxed(displaced);
-  while (DisplacedReach(seen) < distance && !sys::CompareExchange(displaced, seen, distance << 32 | static_cast<uint32_t>(seen))) {
+  while (DisplacedReach(seen) < distance && !sys::CompareExchangePrivate(displaced, seen, distance << 32 | static_cast<uint32_t>(seen))) {
     seen = sys::LoadRelaxed(displaced);
   }
 }
@@ -68,7 +68,7 @@ LiveTable::Entry LiveTable::ReserveIn(Table* table, uint64_t address) {
     if (displaced != nullptr && free_ways != 0) RaiseReach(displaced, index - home);  // before the key, as the count
     for (uint32_t mask = free_ways; mask != 0; mask &= mask - 1) {
       const uint32_t way = FirstWay(mask);
-      if (sys::CompareExchange(&line.key[way], uint64_t{0}, reserved)) {
+      if (sys::CompareExchangePrivate(&line.key[way], uint64_t{0}, reserved)) {
         return Entry{&line.key[way], &table->payloads[index * kWays + way], displaced};
       }
     }
@@ -84,7 +84,7 @@ LiveTable::Entry LiveTable::ReserveIn(Table* table, uint64_t address) {
 // One displaced entry less; with the last one goes the reach. Who comes to stay has raised the count first.
 void LiveTable::Undisplace(uint64_t* displaced) {
   uint64_t word = __atomic_sub_fetch(displaced, 1, __ATOMIC_ACQ_REL);
-  if (DisplacedCount(word) == 0 && word != 0) sys::CompareExchange(displaced, word, uint64_t{0});
+  if (DisplacedCount(word) == 0 && word != 0) sys::CompareExchangePrivate(displaced, word, uint64_t{0});
 }
 
 LiveTable::Entry LiveTable::ReserveSlow(uint64_t address) {
@@ -112,25 +112,32 @@ LiveTable::Entry LiveTable::ReserveSlow(uint64_t address) {
 
 LiveTable::Found LiveTable::ClaimInLine(Table* table, uint64_t index, uint64_t address, Entry* entry) {
   const uint64_t visible = (address & kAddressMask) | kVisible;
-  const uint64_t moving = (address & kAddressMask) | kMoving;
   Line& line = table->lines[index];
-  for (uint32_t way = 0; way < kWays; ++way) {
-    uint64_t key = sys::LoadRelaxed(&line.key[way]);
-    if (key == visible && sys::CompareExchange(&line.key[way], visible, (address & kAddressMask) | kReserved)) {
+  // Three looks: it may begin to move between the first and the second, and be put back between the second and the third.
+  do {
+    for (uint32_t mask = Matches(line, visible); mask != 0; mask &= mask - 1) {
+      const uint32_t way = FirstWay(mask);
+      if (!sys::CompareExchangePrivate(&line.key[way], visible, (address & kAddressMask) | kReserved)) continue;
       Count(&table->live, address, -1);
       *entry = Entry{&line.key[way], &table->payloads[index * kWays + way], nullptr};
       return Found::kYes;
     }
-    if (key != moving) continue;
-    for (int i = 0; i < kMoveWaits; ++i) {
-      if (sys::LoadRelaxed(&line.key[way]) != moving) return Found::kMovedOn;
-      if (i < kMoveSpins) sys::Pause();
-      else sys::Call(SYS_sched_yield);
-    }
-    // The mover is stopped. Leave it word; it retires the record when it runs again (MoveLine).
-    return sys::CompareExchange(&line.key[way], moving, moving | kTaken) ? Found::kTakenWhileMoving : Found::kMovedOn;
-  }
+    const uint32_t mask = Matches(line, (address & kAddressMask) | kMoving);
+    if (__builtin_expect(mask != 0, 0)) return AwaitMove(&line.key[FirstWay(mask)], address);
+  } while (__builtin_expect(Matches(line, visible) != 0, 0));
   return Found::kNo;
+}
+
+// The entry of `address` was being moved by another thread just now.
+LiveTable::Found LiveTable::AwaitMove(uint64_t* key, uint64_t address) {
+  const uint64_t moving = (address & kAddressMask) | kMoving;
+  for (int i = 0; i < kMoveWaits; ++i) {
+    if (sys::LoadRelaxed(key) != moving) return Found::kMovedOn;
+    if (i < kMoveSpins) sys::Pause();
+    else sys::Call(SYS_sched_yield);
+  }
+  // The mover is stopped. Leave it word; it retires the record when it runs again (MoveLine).
+  return sys::CompareExchangePrivate(key, moving, moving | kTaken) ? Found::kTakenWhileMoving : Found::kMovedOn;
 }
 
 LiveTable::Found LiveTable::ClaimIn(Table* table, uint64_t address, Entry* entry) {
@@ -260,13 +267,13 @@ void LiveTable::MoveLine(Table* from, Table* to, uint64_t line) {
     uint64_t seen = sys::LoadAcquire(key);
     if ((seen & kVisible) == 0) continue;
     const uint64_t address = seen & kAddressMask;
-    if (!sys::CompareExchange(key, seen, address | kMoving)) continue;  // freed just now
+    if (!sys::CompareExchangePrivate(key, seen, address | kMoving)) continue;  // freed just now
     const uint64_t home = HomeLine(address, from->home_lines);
     uint64_t* displaced = home == line ? nullptr : &from->lines[home].displaced;
     Payload payload = from->payloads[line * kWays + way];
     Entry moved = ReserveIn(to, address);
     if (!moved) {  // no room: stay
-      if (!sys::CompareExchange(key, address | kMoving, seen)) {
+      if (!sys::CompareExchangePrivate(key, address | kMoving, seen)) {
         Release(Entry{key, nullptr, displaced});
         if (finish_taken != nullptr) finish_taken(payload);
       }
@@ -275,12 +282,12 @@ void LiveTable::MoveLine(Table* from, Table* to, uint64_t line) {
     Count(&to->live, address, 1);
     *moved.payload = payload;
     Publish(moved, address);
-    if (sys::CompareExchange(key, address | kMoving, uint64_t{0})) {
+    if (sys::CompareExchangePrivate(key, address | kMoving, uint64_t{0})) {
       if (displaced != nullptr) Undisplace(displaced);
       continue;
     }
     // A free came while it moved. Its address may be in use again already, so finish exactly this entry.
-    if (sys::CompareExchange(moved.key, address | kVisible, address | kReserved)) {
+    if (sys::CompareExchangePrivate(moved.key, address | kVisible, address | kReserved)) {
       Release(moved);
       Count(&to->live, address, -1);
       if (finish_taken != nullptr) finish_taken(payload);

@@ -126,6 +126,7 @@ class alignas(64) LiveTable {
   enum class Found : uint8_t { kNo, kYes, kTakenWhileMoving, kMovedOn };
   Found ClaimIn(Table* table, uint64_t address, Entry* entry);
   Found ClaimInLine(Table* table, uint64_t line, uint64_t address, Entry* entry);
+  static Found AwaitMove(uint64_t* key, uint64_t address);
   static bool LineMayHold(const Line& line, uint64_t address);
   static bool Emptied(const Table* table, uint64_t first, uint64_t end);
   static bool LeadsBeyond(const Table* table, uint64_t first, uint64_t end);
