@@ -132,7 +132,9 @@ void RetireModule(uint32_t module_handle, uint32_t new_epoch) {
   for (PublishedModule* module = sys::LoadAcquire(&g_modules); module != nullptr; module = module->next) {
     if (module->handle != module_handle) continue;
     if (uint8_t* at = g_process.pages->At(module->record_offset); at != nullptr) {
-      sys::StoreRelaxed(&reinterpret_cast<ModuleRecord*>(at)->last_epoch, new_epoch - 1);
+      uint32_t* last = &reinterpret_cast<ModuleRecord*>(at)->last_epoch;
+      if (sys::LoadRelaxed(last) != protocol::kEpochStillLoaded) continue;  // of an earlier object under this handle
+      sys::StoreRelaxed(last, new_epoch - 1);
     }
   }
   sys::StoreRelaxed(&Header()->module_epoch, new_epoch);

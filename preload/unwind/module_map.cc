@@ -16,7 +16,8 @@ namespace {
 constexpr uint32_t kMaxModules = 2048;
 constexpr uint32_t kBusySpins = 20'000;  // ~ 0.5 ms
 
-enum ClaimState : uint64_t { kUnused = 0, kFilling = 1, kReady = 2, kGone = 3 };
+// kAbandoned: who waited for the slot to be filled gave up; who fills it makes it kGone.
+enum ClaimState : uint64_t { kUnused = 0, kFilling = 1, kReady = 2, kGone = 3, kAbandoned = 4 };
 constexpr uint64_t kStateMask = 0xF;
 constexpr uint64_t kTurn = 0x10;       // bits 4-11 count the slot's tenants
 constexpr uint64_t kTurnMask = 0xFF0;
@@ -96,11 +97,14 @@ void Fill(const LoadedObject& object, Module* module) {
   if (frames.end > frames.begin && frames.end <= segment.end) sections.frames = frames;
 }
 
-void Retire(uint32_t handle, uint64_t claim) {
-  uint64_t gone = (claim & ~kStateMask) | kGone;
-  if (!sys::CompareExchange(&g_claims[handle], claim, gone)) return;
+void AnnounceGone(uint32_t handle) {
   uint32_t epoch = __atomic_fetch_add(&g_module_epoch, 1u, __ATOMIC_ACQ_REL) + 1;
   if (g_gone != nullptr) g_gone(handle, epoch);
+}
+
+void Retire(uint32_t handle, uint64_t claim) {
+  uint64_t gone = (claim & ~kStateMask) | kGone;
+  if (sys::CompareExchange(&g_claims[handle], claim, gone)) AnnounceGone(handle);
 }
 
 // Copies the sections of a ready module. False when the slot changed hands meanwhile.
@@ -120,7 +124,7 @@ bool AwaitReady(uint32_t handle, uint64_t* claim) {
     if ((*claim & kStateMask) != kFilling) return (*claim & kStateMask) == kReady;
     sys::Pause();
   }
-  sys::CompareExchange(&g_claims[handle], *claim, (*claim & ~kStateMask) | kGone);
+  sys::CompareExchange(&g_claims[handle], *claim, (*claim & ~kStateMask) | kAbandoned);
   return false;
 }
 
@@ -131,8 +135,12 @@ ModuleLookup Enter(uint32_t handle, uint64_t old, const LoadedObject& object, Un
   Fill(object, module);
   *sections = module->sections;
   if (g_seen != nullptr) g_seen(module->info, handle);
-  // Release: partners AwaitReady, Search. It fails when someone gave up waiting; the module then has another slot.
-  sys::CompareExchange(&g_claims[handle], claim | kFilling, claim | kReady);
+  // Release: partners AwaitReady, Search. It fails when someone gave up waiting; the module then has another slot, and
+  // nobody would ever retire this one.
+  if (!sys::CompareExchange(&g_claims[handle], claim | kFilling, claim | kReady)) {
+    AnnounceGone(handle);
+    sys::StoreRelease(&g_claims[handle], claim | kGone);
+  }
   return ModuleLookup::kFound;
 }
 
@@ -147,7 +155,7 @@ ModuleLookup Search(const LoadedObject& object, UnwindSections* sections) {
       state = claim & kStateMask;
     }
     if (state == kGone && reusable == kMaxModules) reusable = handle;
-    if (state == kGone || (claim & kStartMask) != object.start) continue;
+    if (state == kGone || state == kAbandoned || (claim & kStartMask) != object.start) continue;
     if (state == kFilling && !AwaitReady(handle, &claim)) continue;
     bool same = false;
     if (!CopySections(handle, claim, object, sections, &same)) continue;

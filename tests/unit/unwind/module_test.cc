@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <set>
 #include <string>
@@ -29,7 +30,10 @@ struct Known {
 std::mutex g_lock;
 std::vector<Known>* g_known = new std::vector<Known>;
 
+std::atomic<int> g_slow_announcements = 0;  // how many of the next ones take their time
+
 void Seen(const ModuleInfo& info, uint32_t handle) {
+  if (g_slow_announcements > 0 && g_slow_announcements-- > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   std::lock_guard lock(g_lock);
   g_known->push_back({info, handle});
 }
@@ -239,6 +243,29 @@ TEST_F(Modules, AreAnnouncedOnceToManyThreads) {
     dlclose(library);
     AfterUnload();
   }
+}
+
+TEST_F(Modules, OneStandsWhereAWaiterGaveUp) {
+  void* library;
+  Call call = Load(LAZY_PLUGIN, &library);
+  const uint64_t pc = reinterpret_cast<uint64_t>(call);
+  const size_t known_before = g_known->size();
+  g_slow_announcements = 1;
+  std::thread slow([&] {
+    UnwindSections sections;
+    FindModule(pc, &sections);
+  });
+  while (g_slow_announcements > 0) std::this_thread::yield();
+  UnwindSections sections;
+  EXPECT_EQ(FindModule(pc, &sections), ModuleLookup::kFound);
+  slow.join();
+  const auto is_it = [&](const Known& known) { return pc - known.info.start < known.info.end - known.info.start; };
+  const auto stands = [&](const Known& known) { return is_it(known) && !known.gone; };
+  EXPECT_EQ(std::count_if(g_known->begin() + static_cast<ptrdiff_t>(known_before), g_known->end(), is_it), 2);
+  EXPECT_EQ(std::count_if(g_known->begin(), g_known->end(), stands), 1);
+  dlclose(library);
+  AfterUnload();
+  EXPECT_EQ(std::count_if(g_known->begin(), g_known->end(), stands), 0);
 }
 
 }  // namespace
