@@ -100,7 +100,7 @@ template <typename Work>
 bool Visit(Work work) {
   if (!Enter()) return false;
   ThreadState* state = Tracked() ? EnsureThreadState() : nullptr;
-  bool locked = state != nullptr && g_threads.lock.Acquire(g_process.generation);
+  bool locked = state != nullptr && g_threads.lock.AcquirePatiently(g_process.generation);
   if (locked) {
     work(state);
     g_threads.lock.Release();

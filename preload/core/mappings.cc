@@ -172,7 +172,7 @@ MappingOrigin MappingTaken(uint64_t start, uint64_t bytes) {
   MappingOrigin origin;
   if (!Enter()) return origin;
   ThreadState* state = Tracked() ? EnsureThreadState() : nullptr;
-  if (state != nullptr && g_ranges.lock.Acquire(g_process.generation)) {
+  if (state != nullptr && g_ranges.lock.AcquirePatiently(g_process.generation)) {
     origin = Cut(state, start, start + RoundUp(bytes));
     g_ranges.lock.Release();
   }
@@ -189,7 +189,7 @@ void MappingPut(uint64_t start, uint64_t bytes, const MappingOrigin& origin) {
 uint64_t MappingBytesAt(uint64_t start) {
   if (!Enter()) return 0;
   uint64_t bytes = 0;
-  if (Tracked() && g_ranges.lock.Acquire(g_process.generation)) {
+  if (Tracked() && g_ranges.lock.AcquirePatiently(g_process.generation)) {
     uint32_t i = LowerBound(start);
     if (i < g_ranges.count && g_ranges.items[i].start == start) bytes = g_ranges.items[i].end - start;
     g_ranges.lock.Release();

@@ -13,10 +13,8 @@ namespace leakhunt::sys {
 // a holder of another generation does not exist any more.
 class SpinLock {
  public:
-  // False when it was not to be had in a bounded time: the caller drops and counts. First about 50 us of waiting, then
-  // turns given to others, one of which may be a preempted holder; then, because what is dropped may be a death, some
-  // 20 ms of sleep, in which any holder that lives comes to run, whatever its priority. After that in vain it is taken to
-  // be dead (thrown out of a signal handler, say), and nobody sleeps for it again until it has been released.
+  // False when it was not to be had in a bounded time (about 50 us of waiting, then 500 turns given to others, one of
+  // which may be a preempted holder): the caller drops and counts.
   [[nodiscard]] bool Acquire(uint32_t generation) {
     for (int i = 0; i < kSpins; ++i, Pause()) {
       if (TryAcquire(generation)) return true;
@@ -24,6 +22,14 @@ class SpinLock {
     for (int i = 0; i < kYields; ++i, Call(SYS_sched_yield)) {
       if (TryAcquire(generation)) return true;
     }
+    return false;
+  }
+
+  // For what must not be dropped, the end of something recorded, beside calls of the program that wait themselves: some
+  // 20 ms of sleep after that, in which any holder that lives comes to run, whatever its priority. After that in vain it
+  // is taken to be dead (thrown out of a signal handler, say), and nobody sleeps for it again until it has released.
+  [[nodiscard]] bool AcquirePatiently(uint32_t generation) {
+    if (Acquire(generation)) return true;
     if (LoadRelaxed(&in_vain_) != 0) return false;
     for (int i = 0; i < kSleeps; ++i, Sleep()) {
       if (TryAcquire(generation)) return true;
@@ -41,7 +47,7 @@ class SpinLock {
   }
 
  private:
-  static constexpr int kSpins = 2'000, kYields = 50, kSleeps = 200;
+  static constexpr int kSpins = 2'000, kYields = 500, kSleeps = 200;
   static constexpr long kSleepNs = 100'000;
 
   static void Sleep() {

@@ -25,7 +25,7 @@ TEST(SpinLock, AHolderThatDoesNotRunForAWhileIsWaitedFor) {
     lock.Release();
   });
   while (!held) std::this_thread::yield();
-  EXPECT_TRUE(lock.Acquire(1));
+  EXPECT_TRUE(lock.AcquirePatiently(1));
   lock.Release();
   holder.join();
 }
@@ -34,16 +34,16 @@ TEST(SpinLock, AHolderThatIsGoneIsWaitedForOnce) {
   SpinLock lock;
   ASSERT_TRUE(lock.Acquire(1));
   auto start = Clock::now();
-  EXPECT_FALSE(lock.Acquire(1));
+  EXPECT_FALSE(lock.AcquirePatiently(1));
   EXPECT_LT(Clock::now() - start, milliseconds(2000));
   start = Clock::now();
-  for (int i = 0; i < 10; ++i) EXPECT_FALSE(lock.Acquire(1));
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(lock.AcquirePatiently(1));
   EXPECT_LT(Clock::now() - start, milliseconds(150));
   lock.Release();  // it was not gone after all
   ASSERT_TRUE(lock.Acquire(1));
   std::thread([&] {
     start = Clock::now();
-    EXPECT_FALSE(lock.Acquire(1));
+    EXPECT_FALSE(lock.AcquirePatiently(1));
     EXPECT_GE(Clock::now() - start, milliseconds(10));
   }).join();
 }
