@@ -10,7 +10,7 @@ namespace leakhunt::sys {
 // PrivateBytes. Never unmapped: lock-free readers may still look.
 void* MapPrivate(uint64_t bytes);
 
-// As MapPrivate, for a large table that random accesses will soon have touched all over: from 4 MiB on in huge pages where the
+// As MapPrivate, for a large table that random accesses will soon have touched all over: from 2 MiB on in huge pages where the
 // system grants them to those who ask. A first touch may then clear 2 MiB (some 100 us).
 void* MapPrivateHuge(uint64_t bytes);
 
