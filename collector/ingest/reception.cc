@@ -55,7 +55,8 @@ void Reception::AcceptAll() {
 }
 
 bool Reception::MayEnter(const Peer& peer) const {
-  return admittance_ == Admittance::kAnyUser || peer.uid == geteuid();
+  return admittance_ == Admittance::kAnyUser || peer.uid == geteuid() ||
+         (admittance_ == Admittance::kRelatives && sessions_->DescendsFromRecorded(peer.pid));
 }
 
 void Reception::Add(UniqueFd socket) {
@@ -63,7 +64,11 @@ void Reception::Add(UniqueFd socket) {
   if (!connection) return Detail(connection.error().message);
   size_t silent = 0;
   for (const auto& [id, client] : clients_) silent += client->session == 0;
-  if (!MayEnter(connection->GetPeer())) return connection->Refuse("this collector serves another user");
+  if (!MayEnter(connection->GetPeer())) {
+    // A stranger at the door that is open for relatives only tried the usual places: nothing its user needs to hear of.
+    if (admittance_ != Admittance::kRelatives) connection->Refuse("this collector serves another user");
+    return;
+  }
   if (clients_.size() >= kMaxClients || silent >= kMaxSilent) return connection->Refuse("too many connections");
   auto client = std::make_unique<Client>();
   client->connection = std::move(*connection);

@@ -15,7 +15,9 @@
 
 namespace leakhunt::ingest {
 
-enum class Admittance { kOwnUser, kAnyUser };
+// Whose processes may enter. kRelatives: our own user's, and of others those that descend from a recorded process:
+// workers that gave up root.
+enum class Admittance { kOwnUser, kRelatives, kAnyUser };
 
 class Reception {
  public:

@@ -23,9 +23,10 @@ int64_t SteadyMs() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
+// Nobody asked a collector that a program started to serve other users; but the program's workers may have become one.
 Admittance AdmittanceOf(Mode mode) {
-  bool any_user = geteuid() == 0 && mode != Mode::kSpawned;
-  return any_user ? Admittance::kAnyUser : Admittance::kOwnUser;
+  if (geteuid() != 0) return Admittance::kOwnUser;
+  return mode == Mode::kSpawned ? Admittance::kRelatives : Admittance::kAnyUser;
 }
 
 void ServeSignal(Service* service, const signalfd_siginfo& info, bool* stop) {
@@ -160,7 +161,7 @@ Result<int> ServeSpawned(const Options& given) {
   (void)!chdir("/");  // stay in nobody's way: the directory may be one to be unmounted
   UniqueFd client(options.client_fd);
   fcntl(client.Get(), F_SETFD, FD_CLOEXEC);
-  address.socket_mode = 0600;  // nobody asked for a collector that serves other users
+  if (geteuid() == 0) address.socket_mode = 0666;  // Admittance::kRelatives
   Succession succession = Succeed(address, client.Get());
   if (succession.passed_on) return 0;
   auto service = Service::Create(options, Mode::kSpawned, ServiceSignals());

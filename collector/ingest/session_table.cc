@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kMaxSessions = 1024;
 constexpr size_t kMaxRemembered = 8192;
+constexpr int kMaxGenerations = 64;  // between a process and the recorded one it descends from
 constexpr int64_t kStatusPatienceMs = 1000;  // for the parent to reap, when only then the kernel tells the status
 constexpr int64_t kExecPatienceMs = 1000;    // an exec that was announced and not refused
 constexpr char kDefaultOutput[] = "leakhunt-data";
@@ -73,6 +74,23 @@ SessionTable::Session* SessionTable::LiveOf(pid_t pid) {
   return nullptr;
 }
 
+const SessionTable::Ancestor* SessionTable::EarlierImage(pid_t pid, uint64_t start_ticks) const {
+  auto found = ancestors_.find(pid);
+  return found != ancestors_.end() && found->second.start_ticks == start_ticks ? &found->second : nullptr;
+}
+
+bool SessionTable::DescendsFromRecorded(pid_t pid) {
+  for (int generation = 0; generation < kMaxGenerations && pid > 1; ++generation) {
+    if (LiveOf(pid) != nullptr) return true;
+    auto process = watch::ProcDirectory::Open(pid);
+    auto stat = process ? watch::ParseProcessStat(process->Read("stat").value_or("")) : std::nullopt;
+    if (!stat) return false;
+    if (EarlierImage(pid, stat->start_ticks) != nullptr) return true;
+    pid = stat->parent_pid;
+  }
+  return false;
+}
+
 std::optional<std::filesystem::path> SessionTable::OutputOfParent(const watch::ProcDirectory& process) {
   auto stat = watch::ParseProcessStat(process.Read("stat").value_or(""));
   Session* parent = stat ? LiveOf(stat->parent_pid) : nullptr;
@@ -86,7 +104,8 @@ std::optional<std::filesystem::path> SessionTable::OutputOfParent(const watch::P
 std::filesystem::path SessionTable::OutputOf(const Arrival& arrival, const protocol::ProcessHeader& header,
                                              const watch::ProcDirectory& process) {
   std::filesystem::path ours = std::filesystem::absolute(options_.output);
-  if (mode_ == Mode::kCommand || mode_ == Mode::kAttach || arrival.uid != geteuid()) return ours;
+  if (mode_ == Mode::kCommand || mode_ == Mode::kAttach) return ours;
+  if (arrival.uid != geteuid()) return mode_ == Mode::kSpawned ? OutputOfParent(process).value_or(ours) : ours;
   if (mode_ == Mode::kServe && options_.output_given) return ours;
   if (header.output[0] == '\0' && mode_ == Mode::kServe) return ours;
   std::filesystem::path wish = header.output[0] == '\0' ? kDefaultOutput : header.output;
@@ -114,10 +133,9 @@ record::ProcessFacts SessionTable::FactsOf(const Arrival& arrival, const protoco
   facts.uid = arrival.uid;
   facts.image = header.image;
   facts.run_first = command_pid_ != 0 ? arrival.pid == command_pid_ : next_id_ == 1;
-  auto ancestor = ancestors_.find(arrival.pid);
-  if (ancestor != ancestors_.end() && ancestor->second.start_ticks == header.start_ticks) {
-    facts.previous = ancestor->second.directory;
-    facts.image = std::max(facts.image, ancestor->second.image + 1);
+  if (const Ancestor* earlier = EarlierImage(arrival.pid, header.start_ticks)) {
+    facts.previous = earlier->directory;
+    facts.image = std::max(facts.image, earlier->image + 1);
   }
   return facts;
 }

@@ -42,6 +42,9 @@ class SessionTable {
   // A new session; or the one the pages already belong to, when a guest reconnects.
   Result<SessionId> Admit(Arrival arrival);
 
+  // True when `pid`, or a process it descends from, is being recorded or was before it exec'ed.
+  bool DescendsFromRecorded(pid_t pid);
+
   // After the guest was welcomed. `socket_inode`: the guest's end of its connection, as /proc shows it.
   void Begin(SessionId id, uint64_t socket_inode);
 
@@ -84,6 +87,7 @@ class SessionTable {
 
   Session* Find(SessionId id);
   Session* LiveOf(pid_t pid);
+  const Ancestor* EarlierImage(pid_t pid, uint64_t start_ticks) const;
   record::ProcessFacts FactsOf(const Arrival& arrival, const protocol::ProcessHeader& header);
   record::RecorderOptions OptionsOf(const Arrival& arrival, const protocol::ProcessHeader& header,
                                     const watch::ProcDirectory& process);

@@ -30,7 +30,6 @@ constinit Process g_process;
 namespace {
 
 constexpr uint32_t kAlive = 1, kBeginning = 2;
-constexpr uint32_t kWelcomeWaitMs = 100;
 constexpr uint64_t kLeastBytes = 2u << 20, kMostBytes = 1u << 30;
 
 constinit const char* const* g_environment = nullptr;
@@ -253,8 +252,8 @@ void ConnectProcess() {
   transport::Settings settings;
   bool connected = false;
   if (options.collector != CollectorMode::kSpawn) {
-    uint32_t wait = options.sampling_from_environment ? 0 : kWelcomeWaitMs;
-    connected = transport::Connect(options.socket, memfd, image, wait, &settings);
+    auto answer = options.sampling_from_environment ? transport::Answer::kOfAnother : transport::Answer::kAwaited;
+    connected = transport::Connect(options.socket, memfd, image, answer, &settings);
     ApplySettings(settings);
   }
   if (!connected && options.collector != CollectorMode::kConnect) {
@@ -311,9 +310,10 @@ void ObjectsUnloaded() {
 }
 
 void ConnectChild() {
-  if (g_process.parent_pages == nullptr || transport::Connected()) return;
+  if (g_process.parent_pages == nullptr || transport::Connected() || transport::SoughtCollector()) return;
   PublishInherited();
-  transport::Connect(g_process.options.socket, g_process.pages->Descriptor(), Header()->image, 0, nullptr);
+  transport::Connect(g_process.options.socket, g_process.pages->Descriptor(), Header()->image, transport::Answer::kNotAwaited,
+                     nullptr);
 }
 
 void ProcessExits(int status) {

@@ -20,6 +20,7 @@ using protocol::Message;
 using protocol::MessageKind;
 
 constexpr uint64_t kReconnectNs = 1'000'000'000;
+constexpr long kAnswerWaitNs = 100'000'000;
 
 struct Connection {
   int fd = -1;
@@ -29,7 +30,8 @@ struct Connection {
   uint32_t image = 0;
   uint64_t last_attempt_ns = 0;
   char path[108] = {};
-  bool wanted = false;
+  bool sought = false, wanted = false;
+  bool of_another_user = false;
 };
 constinit Connection g_connection;
 
@@ -69,11 +71,12 @@ long SendHello(int fd, int memfd) {
 }
 
 // The other end is ours or root's.
-bool TrustedPeer(int fd) {
+bool TrustedPeer(int fd, bool* of_another_user) {
   struct ucred credentials {};
   socklen_t size = sizeof(credentials);
   if (sys::Failed(sys::Call(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, sys::Word(&credentials), sys::Word(&size)))) return false;
-  return credentials.uid == 0 || credentials.uid == static_cast<uid_t>(sys::Call(SYS_geteuid));
+  *of_another_user = credentials.uid != static_cast<uid_t>(sys::Call(SYS_geteuid));
+  return credentials.uid == 0 || !*of_another_user;
 }
 
 void Keep(int fd) {
@@ -92,7 +95,8 @@ bool ConnectTo(const char* path) {
   if (sys::CopyText(address.sun_path, sizeof(address.sun_path), path) != sys::Length(path)) return false;
   long fd = sys::Call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (sys::Failed(fd)) return false;
-  if (sys::Failed(sys::Call(SYS_connect, fd, sys::Word(&address), sizeof(address))) || !TrustedPeer(static_cast<int>(fd)) ||
+  if (sys::Failed(sys::Call(SYS_connect, fd, sys::Word(&address), sizeof(address))) ||
+      !TrustedPeer(static_cast<int>(fd), &g_connection.of_another_user) ||
       sys::Failed(SendHello(static_cast<int>(fd), g_connection.memfd))) {
     sys::Close(static_cast<int>(fd));
     return false;
@@ -216,15 +220,15 @@ int VacateDescriptor(int fd) {
   return moved;
 }
 
-bool Connect(const char* preferred_path, int memfd, uint32_t image, uint32_t wait_ms, Settings* settings) {
+bool Connect(const char* preferred_path, int memfd, uint32_t image, Answer answer, Settings* settings) {
   SetOwnMemfd(memfd);
   g_connection.image = image;
-  g_connection.wanted = true;
+  g_connection.sought = g_connection.wanted = true;
   sys::CopyText(g_connection.path, sizeof(g_connection.path), preferred_path);
   if (!ConnectAnywhere()) return false;
-  if (wait_ms == 0) return true;
+  if (answer == Answer::kNotAwaited || (answer == Answer::kOfAnother && !g_connection.of_another_user)) return true;
   pollfd wait{g_connection.fd, POLLIN, 0};
-  timespec limit{0, static_cast<long>(wait_ms) * 1'000'000};
+  timespec limit{0, kAnswerWaitNs};
   if (sys::Call(SYS_ppoll, sys::Word(&wait), 1, sys::Word(&limit), 0, 0) > 0 && !Receive(settings)) Drop();
   return Connected();
 }
@@ -262,6 +266,8 @@ bool Spawn(const char* library_path, const char* const* environment, int memfd, 
 
 bool Connected() { return g_connection.fd >= 0; }
 
+bool SoughtCollector() { return g_connection.sought; }
+
 void KeepConnected(uint64_t now_ns) {
   if (Connected()) {
     if (!StillOurs()) {
@@ -296,6 +302,7 @@ void ForgetConnection(int parent_memfd) {
   if (parent_memfd >= 0 && Inode(parent_memfd) == g_connection.memfd_inode) sys::Close(parent_memfd);
   g_connection.memfd = -1;
   g_connection.last_attempt_ns = 0;
+  g_connection.sought = false;
 }
 
 void SetRuntimeDirectory(const char* const* environment) {

@@ -18,8 +18,14 @@ struct Settings {  // of Welcome
   bool follow_children = true;
 };
 
-// Tries the usual sockets in the contract's order. `wait_ms`: how long to wait for Welcome (0: do not).
-bool Connect(const char* preferred_path, int memfd, uint32_t image, uint32_t wait_ms, Settings* settings);
+// Whether Connect waits, 100 ms at most, for the collector's answer. kOfAnother: only of a collector that is not our own
+// user's, because it may refuse us without a word.
+enum class Answer : uint8_t { kNotAwaited, kOfAnother, kAwaited };
+
+// Tries the usual sockets in the contract's order. `settings`: of the answer, when one came; may be null.
+bool Connect(const char* preferred_path, int memfd, uint32_t image, Answer answer, Settings* settings);
+// True once Connect was called in this process: from then on KeepConnected tries again, at its pace.
+bool SoughtCollector();
 
 // Starts a collector beside the program, with Hello and the memfd already in its socket. False when there is none to
 // start or the kernel refuses. Waits for nothing but the intermediate child (about a millisecond).
