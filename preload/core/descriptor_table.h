@@ -66,7 +66,7 @@ inline DescriptorEntry LoadDescriptor(int fd) {
   return DescriptorEntry{word == nullptr ? 0 : __atomic_load_n(word, __ATOMIC_ACQUIRE)};
 }
 inline DescriptorEntry ExchangeDescriptor(uint64_t* word, DescriptorEntry entry) {
-  return DescriptorEntry{__atomic_exchange_n(word, entry.word, __ATOMIC_ACQ_REL)};
+  return DescriptorEntry{sys::ExchangePrivate(word, entry.word)};
 }
 inline DescriptorEntry TakeDescriptor(int fd) {
   uint64_t* word = FindDescriptor(fd);

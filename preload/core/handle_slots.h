@@ -29,13 +29,13 @@ inline protocol::HandleTally* HandleTallyAt(uint32_t reference) {
 inline void CountOpened(uint32_t reference) {
   if (reference == 0) return;
   protocol::HandleTally* tally = HandleTallyAt(reference);
-  uint64_t opened = sys::AddRelaxed(&tally->opened, uint64_t{1}) + 1;
+  uint64_t opened = sys::AddPrivate(&tally->opened, uint64_t{1}) + 1;
   uint64_t closed = sys::LoadRelaxed(&tally->closed);
   uint64_t open = opened > closed ? opened - closed : 0;
   if (open > sys::LoadRelaxed(&tally->peak)) sys::StoreRelaxed(&tally->peak, open);
 }
 inline void CountClosed(uint32_t reference) {
-  if (reference != 0) sys::AddRelaxed(&HandleTallyAt(reference)->closed, uint64_t{1});
+  if (reference != 0) sys::AddPrivate(&HandleTallyAt(reference)->closed, uint64_t{1});
 }
 
 // For a new image or forked child, after its pages exist.

@@ -19,9 +19,6 @@ using protocol::HandleSlot;
 using protocol::HandleType;
 using protocol::SlotState;
 
-constinit thread_local uint32_t t_vforking __attribute__((tls_model("initial-exec"))) = 0;
-constinit uint32_t g_children_share = 0;
-
 bool Recording() {
   Mode mode = sys::LoadAcquire(&g_process.mode);
   if (mode == Mode::kOff) return false;
@@ -187,22 +184,22 @@ bool MayRetire() {
 [[gnu::noinline]] bool LookAtPid() {
   if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return false;
   if (static_cast<uint32_t>(sys::GetPid()) != g_process.pid) return true;
-  t_vforking = 0;
+  t_local.vforking = 0;
   return false;
 }
 
 }  // namespace
 
 bool InSharedMemoryChild() {
-  return __builtin_expect((t_vforking | sys::LoadRelaxed(&g_children_share)) != 0, 0) && LookAtPid();
+  return __builtin_expect((t_local.vforking | sys::LoadRelaxed(&g_process.children_share_memory)) != 0, 0) && LookAtPid();
 }
 
 void VforkBegins() {
   if (Enter()) Leave();  // a forked child becomes a process of its own before it lends its memory
-  t_vforking = 1;
+  t_local.vforking = 1;
 }
 
-void ChildrenShareMemory() { sys::StoreRelaxed(&g_children_share, 1u); }
+void ChildrenShareMemory() { sys::StoreRelaxed(&g_process.children_share_memory, 1u); }
 
 void HandleOpened(int fd, const HandleDescription& description, const unwind::Registers* caller) {
   if (fd < 0 || !Recording() || InSharedMemoryChild()) return;

@@ -8,11 +8,11 @@ namespace leakhunt::core {
 enum class CollectorMode : uint8_t { kAuto, kConnect, kSpawn, kOff };
 
 struct Options {
+  uint32_t track = 15;         // LEAKHUNT_TRACK, protocol::TrackMask; first: hooks of descriptors look at it
   char socket[108] = {};       // LEAKHUNT_SOCKET; empty = the usual places
   char output[256] = {};       // LEAKHUNT_OUTPUT
   uint64_t sample_bytes = 0;   // LEAKHUNT_SAMPLE_BYTES; 0 = by budget
   uint32_t budget_ppm = 10'000;  // LEAKHUNT_BUDGET
-  uint32_t track = 15;         // LEAKHUNT_TRACK, protocol::TrackMask
   bool follow_children = true; // LEAKHUNT_CHILDREN
   uint32_t interval_ms = 0;    // LEAKHUNT_INTERVAL; 0 = the collector's own
   uint64_t seed = 0;           // LEAKHUNT_SEED

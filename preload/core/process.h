@@ -22,20 +22,22 @@ enum class Mode : uint32_t {
 
 inline constexpr uint32_t kOrigins = 64;
 
-struct Process {
+// What every visit looks at lies in the first cache line.
+struct alignas(64) Process {
   Mode mode = Mode::kUnstarted;
   uint32_t generation = 1;  // raised in each forked child; never 0
   uint32_t pid = 0;
-  uint64_t started_ns = 0;  // CLOCK_MONOTONIC; tick 0
-  uint32_t added_flags = 0;  // AddProcessFlags
-  Options options;
+  uint32_t children_share_memory = 0;  // ChildrenShareMemory
+  uint32_t* alive = nullptr;  // in a page under MADV_WIPEONFORK: reads 0 in a forked child, even one made by raw clone
   transport::Pages* pages = nullptr;
   transport::Pages* parent_pages = nullptr;  // in a forked child: what the inherited stacks refer to
-  LiveBlocks live;
+  uint64_t started_ns = 0;  // CLOCK_MONOTONIC; tick 0
   uint64_t interval_bytes = 1;  // T now; threads adopt it at their next slow visit
+  Options options;
+  LiveBlocks live;
   uint64_t seed = 0;
   uint64_t origins_ns[kOrigins] = {};  // tick 0 of each generation, for inherited blocks
-  uint32_t* alive = nullptr;  // in a page under MADV_WIPEONFORK: reads 0 in a forked child, even one made by raw clone
+  uint32_t added_flags = 0;  // AddProcessFlags
 };
 
 extern constinit Process g_process __attribute__((visibility("hidden")));

@@ -84,21 +84,20 @@ struct ThreadState {
   TallyPlace* tallies = nullptr;              // the index in use: first_tallies, or a larger one
   uint32_t tally_index_bits = 0;
 
+  alignas(64) uint64_t visits = 0;
+  unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval
+  uint64_t innermost_pc = 0;
+  uint32_t handle_stack = 0;         // of the last handle opened, and its tally
+  uint32_t handle_tally = 0;
+  protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
   unwind::StackLimits limits[kStackLimitsCached] = {};
   uint32_t next_limits = 0;
-
-  uint64_t visits = 0;
   uint64_t heap_visits_pending = 0;  // of heap blocks: those the interval governs; not yet added to the governor's
   uint64_t heap_visits_before = 0;   // when the visit that is timed began
   uint64_t activity_pending = 0;  // weight not yet added to the process's activity clock
   uint32_t scope_depth = 0;
   uint16_t outer_scopes[kScopeDepth] = {};
 
-  unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval
-  uint64_t innermost_pc = 0;
-  uint32_t handle_stack = 0;         // of the last handle opened, and its tally
-  uint32_t handle_tally = 0;
-  protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
   LastStack last_stack = {};
   uint64_t pcs[protocol::kMaxFrames] = {};
 };
@@ -110,6 +109,7 @@ struct ThreadLocal {
   uint16_t busy;         // depth inside leakhunt: a signal handler that finds it set records nothing
   uint16_t scope;        // current leakhunt_scope; 0 none
   uint32_t paused;       // leakhunt_pause depth
+  uint32_t vforking;     // VforkBegins: look at the pid until it is the thread's own again
 };
 
 extern thread_local constinit ThreadLocal t_local __attribute__((tls_model("initial-exec")));

@@ -44,6 +44,26 @@ template <typename T>
   return CompareExchange(p, expected, desired);
 }
 
+// The same for an exchange and an addition, which return what was there. Other processes may read the memory.
+template <typename T>
+[[gnu::always_inline]] inline T ExchangePrivate(T* p, T desired) {
+  if (!HasOneThread()) return __atomic_exchange_n(p, desired, __ATOMIC_ACQ_REL);
+  for (;;) {  // a signal handler may come between the two
+    T seen = LoadRelaxed(p);
+    if (CompareExchangePrivate(p, seen, desired)) return seen;
+  }
+}
+template <typename T>
+[[gnu::always_inline]] inline T AddPrivate(T* p, T value) {
+#if defined(__x86_64__)
+  if (__builtin_expect(HasOneThread(), 1)) {
+    asm volatile("xadd %0, %1" : "+r"(value), "+m"(*p) : : "memory", "cc");
+    return value;
+  }
+#endif
+  return AddRelaxed(p, value);
+}
+
 inline void Pause() {
 #if defined(__x86_64__)
   asm volatile("pause");
