@@ -291,16 +291,20 @@ void SwitchOff(const char* why) {
 }
 
 void SeccompBegins() {
-  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return;
-  Header()->flags |= protocol::kFlagSeccomp;
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || InSharedMemoryChild()) return;
+  if (Enter()) {
+    ConnectChild();  // what a forked child has to ask the kernel for, it must ask now: later it would be killed for it
+    Leave();
+  }
+  if (ProcessIsAlive()) Header()->flags |= protocol::kFlagSeccomp;
   sys::g_gate.pid = sys::GetPid();
   sys::StoreRelease(&sys::g_gate.closed, 1u);
 }
 
 void SeccompFailed() {
-  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return;
+  if (InSharedMemoryChild()) return;
   sys::StoreRelease(&sys::g_gate.closed, 0u);
-  Header()->flags &= ~uint32_t{protocol::kFlagSeccomp};
+  if (ProcessIsAlive()) Header()->flags &= ~uint32_t{protocol::kFlagSeccomp};
 }
 
 void ObjectsUnloaded() {
@@ -310,8 +314,9 @@ void ObjectsUnloaded() {
 }
 
 void ConnectChild() {
-  if (g_process.parent_pages == nullptr || transport::Connected() || transport::SoughtCollector()) return;
+  if (g_process.parent_pages == nullptr) return;
   PublishInherited();
+  if (transport::Connected() || transport::SoughtCollector()) return;
   transport::Connect(g_process.options.socket, g_process.pages->Descriptor(), Header()->image, transport::Answer::kNotAwaited,
                      nullptr);
 }

@@ -96,8 +96,9 @@ void ProcessExits(int status);
 void ProcessExecs();
 void ProcessExecFailed();
 
-// The program is about to install a seccomp filter; `failed` takes it back. Recording goes on in the pages that are
-// mapped; growth, reconnecting and everything else that needs the kernel stops.
+// The program is about to install a seccomp filter; `failed` takes it back. A forked child becomes a process of its own
+// before it. Recording goes on in the pages that are mapped; growth, reconnecting and everything else that needs the
+// kernel stops.
 void SeccompBegins();
 void SeccompFailed();
 

@@ -15,6 +15,7 @@ namespace leakhunt::core {
 
 class RefTable {
  public:
+  // False when memory is refused; such a table holds nothing and takes nothing in.
   bool Create(uint32_t generation, uint64_t capacity) {
     generation_ = generation;
     table_ = MakeTable(capacity);
@@ -25,6 +26,7 @@ class RefTable {
   template <typename Matches>
   uint32_t Find(uint64_t key, Matches matches) const {
     const Table* table = sys::LoadAcquire(&table_);  // partner: Grow
+    if (__builtin_expect(table == nullptr, 0)) return 0;
     const uint64_t tag = key >> 32;
     for (uint64_t i = Home(key, table), probes = 0; probes < table->capacity; i = (i + 1) & (table->capacity - 1), ++probes) {
       uint64_t entry = sys::LoadAcquire(&table->entries[i]);  // partner: the CAS in Insert
@@ -37,6 +39,7 @@ class RefTable {
   // `reference` != 0. Best effort: an insert that finds no room is dropped.
   void Insert(uint64_t key, uint32_t reference) {
     Table* table = sys::LoadAcquire(&table_);
+    if (__builtin_expect(table == nullptr, 0)) return;
     if (sys::AddRelaxed(&table->used, uint64_t{1}) * 2 >= table->capacity) {
       Grow(table);
       table = sys::LoadAcquire(&table_);
