@@ -316,7 +316,8 @@ void ObjectsUnloaded() {
 void ConnectChild() {
   if (g_process.parent_pages == nullptr) return;
   PublishInherited();
-  if (transport::Connected() || transport::SoughtCollector()) return;
+  if (transport::Connected()) return;
+  if (transport::SoughtCollector()) return transport::SeekAgain();
   transport::Connect(g_process.options.socket, g_process.pages->Descriptor(), Header()->image, transport::Answer::kNotAwaited,
                      nullptr);
 }

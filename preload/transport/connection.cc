@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "preload/sys/atomic.h"
+#include "preload/sys/clock.h"
 #include "preload/sys/log.h"
 #include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
@@ -21,6 +22,7 @@ using protocol::MessageKind;
 
 constexpr uint64_t kReconnectNs = 1'000'000'000;
 constexpr long kAnswerWaitNs = 100'000'000;
+constexpr uint32_t kSoonAttempts = 8;
 
 struct Connection {
   int fd = -1;
@@ -30,6 +32,7 @@ struct Connection {
   uint32_t image = 0;
   uint64_t last_attempt_ns = 0;
   char path[108] = {};
+  uint32_t soon_attempts = 0;  // of SeekAgain, without regard to the time
   bool sought = false, wanted = false;
   bool of_another_user = false;
 };
@@ -115,6 +118,16 @@ bool ConnectAnywhere() {
   temporary.Add("/tmp/leakhunt-").Add(static_cast<uint64_t>(sys::Call(SYS_geteuid))).Add("/collector.sock");
   if (ConnectTo(temporary.Get())) return true;
   return ConnectTo("/run/leakhunt/collector.sock");
+}
+
+void Attempt(uint64_t now_ns) {
+  g_connection.last_attempt_ns = now_ns;
+  if (Inode(g_connection.memfd) == g_connection.memfd_inode) {
+    ConnectAnywhere();
+  } else {
+    g_connection.memfd = -1;
+    g_connection.wanted = false;
+  }
 }
 
 // Reads one waiting message. False when the other end is gone.
@@ -278,14 +291,18 @@ void KeepConnected(uint64_t now_ns) {
       return;
     }
   }
-  if (!g_connection.wanted || now_ns - g_connection.last_attempt_ns < kReconnectNs) return;
-  g_connection.last_attempt_ns = now_ns;
-  if (Inode(g_connection.memfd) != g_connection.memfd_inode) {
-    g_connection.memfd = -1;
-    g_connection.wanted = false;
+  if (g_connection.wanted && now_ns - g_connection.last_attempt_ns >= kReconnectNs) Attempt(now_ns);
+}
+
+void SeekAgain() {
+  if (Connected() || !g_connection.wanted) return;
+  const uint64_t now_ns = sys::MonotonicCoarseNs();
+  if (g_connection.soon_attempts < kSoonAttempts) {
+    ++g_connection.soon_attempts;
+  } else if (now_ns - g_connection.last_attempt_ns < kReconnectNs) {
     return;
   }
-  ConnectAnywhere();
+  Attempt(now_ns);
 }
 
 void Tell(MessageKind kind, uint64_t value0, uint64_t value1, const char* text) {
@@ -303,6 +320,7 @@ void ForgetConnection(int parent_memfd) {
   g_connection.memfd = -1;
   g_connection.last_attempt_ns = 0;
   g_connection.sought = false;
+  g_connection.soon_attempts = 0;
 }
 
 void SetRuntimeDirectory(const char* const* environment) {

@@ -24,8 +24,11 @@ enum class Answer : uint8_t { kNotAwaited, kOfAnother, kAwaited };
 
 // Tries the usual sockets in the contract's order. `settings`: of the answer, when one came; may be null.
 bool Connect(const char* preferred_path, int memfd, uint32_t image, Answer answer, Settings* settings);
-// True once Connect was called in this process: from then on KeepConnected tries again, at its pace.
+// True once Connect was called in this process.
 bool SoughtCollector();
+// For a process that did not find one: tries again, the first few times at once (a collector that is being started will
+// listen in some milliseconds), then as KeepConnected does.
+void SeekAgain();
 
 // Starts a collector beside the program, with Hello and the memfd already in its socket. False when there is none to
 // start or the kernel refuses. Waits for nothing but the intermediate child (about a millisecond).
