@@ -9,7 +9,9 @@
 
 #include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
+#include "preload/sys/atomic.h"
 #include "preload/sys/syscall.h"
+#include "preload/sys/text.h"
 #include "preload/transport/connection.h"
 
 using namespace leakhunt;
@@ -24,7 +26,17 @@ constinit hooks::Real<int(unsigned, unsigned, int)> real_close_range("close_rang
 constinit hooks::Real<void(int)> real_closefrom("closefrom");
 constinit hooks::Real<int(mqd_t)> real_mq_close("mq_close");
 
-__attribute__((constructor)) void Find() { hooks::FindAll(real_close); }
+__attribute__((constructor)) void Find() { hooks::FindAll(real_close, real_close_range, real_closefrom); }
+
+constinit uint32_t g_lists_descriptors = 0;
+
+// /proc/self/fd, /proc/PID/fd, /dev/fd, and the same with a slash at the end.
+bool IsDescriptorList(const char* path) {
+  if (!sys::StartsWith(path, "/proc/") && !sys::StartsWith(path, "/dev/fd")) return false;
+  uint64_t end = sys::Length(path);
+  while (path[end - 1] == '/') --end;
+  return path[end - 1] == 'd' && path[end - 2] == 'f' && path[end - 3] == '/';
+}
 
 // musl has no such function; Linux has had the call since 5.9.
 int CloseRange(unsigned first, unsigned last, int flags) {
@@ -36,7 +48,8 @@ int CloseRange(unsigned first, unsigned last, int flags) {
 }
 
 int Close(int fd) {
-  if (hooks::KeepsOwn(fd)) return -1;
+  int answer = 0;
+  if (hooks::KeepsFromClosing(fd, &answer)) return answer;
   core::HandleClosing(fd);
   return CallReal(real_close, fd);
 }
@@ -45,10 +58,22 @@ int Close(int fd) {
 
 namespace leakhunt::hooks {
 
+// errno is left alone otherwise: a child made by clone may have none.
 bool KeepsOwn(int fd) {
   if (__builtin_expect(!transport::IsOwnDescriptor(fd), 1) || core::InSharedMemoryChild()) return false;
   errno = EBADF;
   return true;
+}
+
+bool KeepsFromClosing(int fd, int* answer) {
+  if (__builtin_expect(!transport::IsOwnDescriptor(fd), 1) || core::InSharedMemoryChild()) return false;
+  *answer = sys::LoadRelaxed(&g_lists_descriptors) != 0 ? 0 : -1;
+  if (*answer != 0) errno = EBADF;
+  return true;
+}
+
+void NoteDirectory(const char* path) {
+  if (path != nullptr && path[0] == '/' && IsDescriptorList(path)) sys::StoreRelaxed(&g_lists_descriptors, 1u);
 }
 
 bool ClosesNothing(unsigned first, unsigned last, int flags) {

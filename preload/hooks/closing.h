@@ -10,6 +10,12 @@ namespace leakhunt::hooks {
 // True, with errno EBADF, when `fd` is leakhunt's and must not be closed or looked at.
 bool KeepsOwn(int fd);
 
+// True when `fd` is leakhunt's, which stays, with what the program is told in `*answer`: that nothing is open there; or, once it
+// has seen that number in a list of its descriptors, that it is closed now.
+bool KeepsFromClosing(int fd, int* answer);
+// The program opened directory `path`, which may be such a list.
+void NoteDirectory(const char* path);
+
 // True for a close_range that only sets flags, fails, or runs in a vfork child.
 bool ClosesNothing(unsigned first, unsigned last, int flags);
 

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fts.h>
 
+#include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
 
 using namespace leakhunt;
@@ -49,6 +50,7 @@ int CloseWalk(hooks::Real<int(Walk*)>& real, Walk* walk) {
 LEAKHUNT_HOOK DIR* opendir(const char* path) {
   DIR* directory = CallReal(real_opendir, path);
   if (directory != nullptr) {
+    hooks::NoteDirectory(path);
     hooks::Opened(Caller(), DescriptorOf(directory), HandleType::kDirectory, path, protocol::kHandleDirectoryStream);
   }
   return directory;

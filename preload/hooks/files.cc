@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
 #include "preload/sys/text.h"
 
@@ -43,7 +44,8 @@ constinit hooks::Real<int(char*, int, int)> real_mkostemps("mkostemps");
 constinit hooks::Real<int(char*, int, int)> real_mkostemps64("mkostemps64");
 
 __attribute__((constructor)) void Find() {
-  hooks::FindAll(real_open, real_open64, real_openat, real_openat64, real_creat);
+  hooks::FindAll(real_open, real_open64, real_openat, real_openat64, real_creat, real_creat64, real_open_2, real_open64_2,
+                 real_openat_2, real_openat64_2);
 }
 
 // The argument exists only with these flags. O_TMPFILE contains O_DIRECTORY's bit.
@@ -58,7 +60,10 @@ HandleType TypeOf(const char* path, int flags) {
 }
 
 int OpenedPath(const Caller& caller, int fd, const char* path, int flags) {
-  return fd < 0 ? fd : Opened(caller, fd, TypeOf(path, flags), path);
+  if (fd < 0) return fd;
+  const HandleType type = TypeOf(path, flags);
+  if (type == HandleType::kDirectory) hooks::NoteDirectory(path);
+  return Opened(caller, fd, type, path);
 }
 
 }  // namespace

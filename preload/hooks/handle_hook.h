@@ -45,9 +45,4 @@ inline int OpenedPair(const Caller& caller, int result, const int* pair, HandleT
   return result;
 }
 
-template <typename... Function>
-void FindAll(Function&... function) {
-  (function.Get(), ...);
-}
-
 }  // namespace leakhunt::hooks

@@ -31,4 +31,11 @@ class Real {
   void* pointer_ = nullptr;
 };
 
+// Looks them up, when the library is loaded: functions that are called in signal handlers, between fork and exec, and in
+// children without thread storage of their own, where dlsym must not be called.
+template <typename... Function>
+void FindAll(Function&... function) {
+  (function.Get(), ...);
+}
+
 }  // namespace leakhunt::hooks

@@ -14,6 +14,8 @@ constinit hooks::Real<void*(void*, size_t, int, int, int, off_t)> real_mmap("mma
 constinit hooks::Real<int(void*, size_t)> real_munmap("munmap");
 constinit hooks::Real<void*(void*, size_t, int, int, void*)> real_mremap("mremap");
 
+__attribute__((constructor)) void Find() { hooks::FindAll(real_mmap, real_munmap, real_mremap); }
+
 }  // namespace
 
 LEAKHUNT_HOOK void* mmap(void* at, size_t bytes, int protection, int flags, int fd, off_t offset) noexcept {

@@ -21,13 +21,22 @@ using namespace leakhunt;
 namespace {
 
 constinit hooks::Real<int(int, unsigned long, unsigned long, unsigned long, unsigned long)> real_prctl("prctl");
+constinit hooks::Real<void(int)> real__exit("_exit");
+constinit hooks::Real<int(void*)> real_dlclose("dlclose");
+constinit hooks::Real<int(const char*, char* const*, char* const*)> real_execve("execve");
+constinit hooks::Real<int(const char*, char* const*)> real_execv("execv");
+constinit hooks::Real<int(const char*, char* const*)> real_execvp("execvp");
+constinit hooks::Real<int(const char*, char* const*, char* const*)> real_execvpe("execvpe");
+constinit hooks::Real<int(int, char* const*, char* const*)> real_fexecve("fexecve");
 
 void ExitsWith(int status, void*) { core::ProcessExits(status); }
 
 __attribute__((constructor)) void Begin() {
   int saved = errno;
   hooks::FindAllocator();
-  real_prctl.Get();  // looked up now: after a filter, dlsym's own needs might not be met
+  // Looked up now. prctl: after a filter, dlsym's own needs might not be met. The others: a child between fork and exec may
+  // have been born while another thread held the loader's lock, and one made by clone may have no thread storage of its own.
+  hooks::FindAll(real_prctl, real__exit, real_execve, real_execv, real_execvp, real_execvpe, real_fexecve);
   if (hooks::FindStanding() == hooks::Standing::kInjected) {  // leakhunt_v1_attach begins
     errno = saved;
     return;
@@ -38,14 +47,6 @@ __attribute__((constructor)) void Begin() {
   if (&on_exit != nullptr) on_exit(ExitsWith, nullptr);
   errno = saved;
 }
-
-constinit hooks::Real<void(int)> real__exit("_exit");
-constinit hooks::Real<int(void*)> real_dlclose("dlclose");
-constinit hooks::Real<int(const char*, char* const*, char* const*)> real_execve("execve");
-constinit hooks::Real<int(const char*, char* const*)> real_execv("execv");
-constinit hooks::Real<int(const char*, char* const*)> real_execvp("execvp");
-constinit hooks::Real<int(const char*, char* const*, char* const*)> real_execvpe("execvpe");
-constinit hooks::Real<int(int, char* const*, char* const*)> real_fexecve("fexecve");
 
 template <typename Call>
 int Exec(Call call) {

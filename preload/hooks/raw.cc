@@ -56,7 +56,8 @@ long OpenedPath(const hooks::Caller& caller, long number, const Arguments& x, lo
 }
 
 long Close(const Arguments& x) {
-  if (hooks::KeepsOwn(Fd(x.a))) return -1;
+  int answer = 0;
+  if (hooks::KeepsFromClosing(Fd(x.a), &answer)) return answer;
   core::HandleClosing(Fd(x.a));
   return Call(SYS_close, x);
 }

@@ -15,7 +15,7 @@ namespace {
 constinit hooks::Real<int()> real_vfork("vfork");
 constinit hooks::Real<int(int (*)(void*), void*, int, void*, void*, void*, void*)> real_clone("clone");
 
-__attribute__((constructor)) void Find() { hooks::FindAll(real_vfork); }
+__attribute__((constructor)) void Find() { hooks::FindAll(real_vfork, real_clone); }
 
 // Where there is none: fork is a correct vfork.
 int ForkInstead() { return fork(); }

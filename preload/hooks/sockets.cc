@@ -28,7 +28,7 @@ constinit hooks::Real<int(int, int, int, void*, socklen_t*)> real_getsockopt("ge
 
 __attribute__((constructor)) void Find() {
   hooks::FindAll(real_socket, real_socketpair, real_accept, real_accept4, real_bind, real_connect, real_listen, real_pipe,
-                 real_pipe2);
+                 real_pipe2, real_getsockopt);
 }
 
 const char* Prefix(HandleType type) {
