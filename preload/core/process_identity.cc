@@ -48,6 +48,19 @@ uint64_t StatField(const char* stat, int wanted) {
   return ParseDigits(at);
 }
 
+// The name in parentheses; it may hold any of them itself.
+void CopyCommand(const char* stat, char* name, uint32_t capacity) {
+  const char* from = stat;
+  while (*from != 0 && *from != '(') ++from;
+  const char* end = from;
+  for (const char* c = from; *c != 0; ++c) {
+    if (*c == ')') end = c;
+  }
+  if (*from == 0 || end == from) return;
+  uint32_t n = 0;
+  for (++from; from < end && n + 1 < capacity; ++from) name[n++] = *from;
+  name[n] = 0;
+}
 
 // The cgroup directory whose limit is the tightest, and the name of its usage file.
 struct TightestCgroup {
@@ -86,7 +99,11 @@ void IdentifyProcess(protocol::ProcessHeader* header) {
   header->parent_pid = static_cast<uint32_t>(sys::Call(SYS_getppid));
   sys::Call(SYS_prctl, 16 /* PR_GET_NAME */, sys::Word(header->name));
   char stat[1024];
-  if (ReadFile("/proc/self/stat", stat, sizeof(stat)) > 0) header->start_ticks = StatField(stat, 22);
+  if (ReadFile("/proc/self/stat", stat, sizeof(stat)) > 0) {
+    header->start_ticks = StatField(stat, 22);
+    // The process's name is its first thread's; another one may be running here, where the library came into it.
+    CopyCommand(stat, header->name, sizeof(header->name));
+  }
   long bytes = sys::Call(SYS_readlinkat, AT_FDCWD, sys::Word("/proc/self/exe"), sys::Word(header->executable), sizeof(header->executable) - 1);
   header->executable[sys::Failed(bytes) ? 0 : bytes] = 0;
   header->command_bytes = ReadFile("/proc/self/cmdline", header->command, sizeof(header->command));

@@ -204,6 +204,8 @@ def cycle(options, work, pid, number, promise):
     lines = [line for line in ran.stdout.decode().splitlines() if "recording" not in line]
     assert ran.returncode == 0 and not lines, f"cycle {number}: {ran.returncode} {lines}"
     os.kill(pid, 0)
+    name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()  # not that of the thread in which the library came to be
+    assert [d.name.rsplit("-", 2)[0] for d in data.iterdir()] == [name], f"{list(data.iterdir())} of {name}"
     sites = report(options, data, *(["--limit", "0"] if promise else ["--limit", "1", "--symbols", "off"]))
     assert sites["process"]["pid"] == pid
     born = sites["totals"]["total_count"]["value"]

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -61,6 +62,7 @@ static void* Storm(void* argument) {
   uint64_t* done = argument;
   uint32_t seed = (uint32_t)(uintptr_t)argument | 1;
   struct Block blocks[kSlots] = {0};
+  prctl(PR_SET_NAME, "a storm's thread");
   while (!stop) {
     StormOne(&blocks[Next(&seed) % kSlots], &seed);
     ++*done;
