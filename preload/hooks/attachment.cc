@@ -137,6 +137,7 @@ LEAKHUNT_HOOK int leakhunt_v1_attach(const char* const* settings) {
   if (hooks::FindStanding() == hooks::Standing::kPreloaded) return static_cast<int>(AttachResult::kPreloaded);
   int saved = errno;
   hooks::FindAllocator();
+  hooks::FindEvery();
   AttachResult result = AttachResult::kRefused;
   if (core::AttachProcess(settings)) {
     hooks::PrepareRedirection(imports::Extent::kAll);

@@ -21,10 +21,10 @@ namespace {
 
 constexpr unsigned kCloexec = 4;  // CLOSE_RANGE_CLOEXEC
 
-constinit hooks::Real<int(int)> real_close("close");
-constinit hooks::Real<int(unsigned, unsigned, int)> real_close_range("close_range");
-constinit hooks::Real<void(int)> real_closefrom("closefrom");
-constinit hooks::Real<int(mqd_t)> real_mq_close("mq_close");
+LEAKHUNT_REAL hooks::Real<int(int)> real_close("close");
+LEAKHUNT_REAL hooks::Real<int(unsigned, unsigned, int)> real_close_range("close_range");
+LEAKHUNT_REAL hooks::Real<void(int)> real_closefrom("closefrom");
+LEAKHUNT_REAL hooks::Real<int(mqd_t)> real_mq_close("mq_close");
 
 __attribute__((constructor)) void Find() { hooks::FindAll(real_close, real_close_range, real_closefrom); }
 

@@ -12,15 +12,15 @@ using hooks::HandleType;
 
 namespace {
 
-constinit hooks::Real<DIR*(const char*)> real_opendir("opendir");
-constinit hooks::Real<DIR*(int)> real_fdopendir("fdopendir");
-constinit hooks::Real<int(DIR*)> real_closedir("closedir");
+LEAKHUNT_REAL hooks::Real<DIR*(const char*)> real_opendir("opendir");
+LEAKHUNT_REAL hooks::Real<DIR*(int)> real_fdopendir("fdopendir");
+LEAKHUNT_REAL hooks::Real<int(DIR*)> real_closedir("closedir");
 using Compare = int (*)(const FTSENT**, const FTSENT**);
 using Compare64 = int (*)(const FTSENT64**, const FTSENT64**);
-constinit hooks::Real<FTS*(char* const*, int, Compare)> real_fts_open("fts_open");
-constinit hooks::Real<FTS64*(char* const*, int, Compare64)> real_fts64_open("fts64_open");
-constinit hooks::Real<int(FTS*)> real_fts_close("fts_close");
-constinit hooks::Real<int(FTS64*)> real_fts64_close("fts64_close");
+LEAKHUNT_REAL hooks::Real<FTS*(char* const*, int, Compare)> real_fts_open("fts_open");
+LEAKHUNT_REAL hooks::Real<FTS64*(char* const*, int, Compare64)> real_fts64_open("fts64_open");
+LEAKHUNT_REAL hooks::Real<int(FTS*)> real_fts_close("fts_close");
+LEAKHUNT_REAL hooks::Real<int(FTS64*)> real_fts64_close("fts64_close");
 
 int DescriptorOf(DIR* directory) {
   int saved = errno;

@@ -15,11 +15,11 @@ using hooks::CallReal;
 
 namespace {
 
-constinit hooks::Real<int(int)> real_dup("dup");
-constinit hooks::Real<int(int, int)> real_dup2("dup2");
-constinit hooks::Real<int(int, int, int)> real_dup3("dup3");
-constinit hooks::Real<int(int, int, long)> real_fcntl("fcntl");
-constinit hooks::Real<int(int, int, long)> real_fcntl64("fcntl64");
+LEAKHUNT_REAL hooks::Real<int(int)> real_dup("dup");
+LEAKHUNT_REAL hooks::Real<int(int, int)> real_dup2("dup2");
+LEAKHUNT_REAL hooks::Real<int(int, int, int)> real_dup3("dup3");
+LEAKHUNT_REAL hooks::Real<int(int, int, long)> real_fcntl("fcntl");
+LEAKHUNT_REAL hooks::Real<int(int, int, long)> real_fcntl64("fcntl64");
 
 __attribute__((constructor)) void Find() { hooks::FindAll(real_dup, real_dup2, real_dup3, real_fcntl, real_fcntl64); }
 

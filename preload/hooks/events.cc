@@ -19,17 +19,17 @@ using hooks::Opened;
 
 namespace {
 
-constinit hooks::Real<int(int)> real_epoll_create("epoll_create");
-constinit hooks::Real<int(int)> real_epoll_create1("epoll_create1");
-constinit hooks::Real<int(unsigned, int)> real_eventfd("eventfd");
-constinit hooks::Real<int(clockid_t, int)> real_timerfd_create("timerfd_create");
-constinit hooks::Real<int(int, const sigset_t*, int)> real_signalfd("signalfd");
-constinit hooks::Real<int()> real_inotify_init("inotify_init");
-constinit hooks::Real<int(int)> real_inotify_init1("inotify_init1");
-constinit hooks::Real<int(unsigned, unsigned)> real_fanotify_init("fanotify_init");
-constinit hooks::Real<int(const char*, unsigned)> real_memfd_create("memfd_create");
-constinit hooks::Real<int(pid_t, unsigned)> real_pidfd_open("pidfd_open");
-constinit hooks::Real<int(int, int, unsigned)> real_pidfd_getfd("pidfd_getfd");
+LEAKHUNT_REAL hooks::Real<int(int)> real_epoll_create("epoll_create");
+LEAKHUNT_REAL hooks::Real<int(int)> real_epoll_create1("epoll_create1");
+LEAKHUNT_REAL hooks::Real<int(unsigned, int)> real_eventfd("eventfd");
+LEAKHUNT_REAL hooks::Real<int(clockid_t, int)> real_timerfd_create("timerfd_create");
+LEAKHUNT_REAL hooks::Real<int(int, const sigset_t*, int)> real_signalfd("signalfd");
+LEAKHUNT_REAL hooks::Real<int()> real_inotify_init("inotify_init");
+LEAKHUNT_REAL hooks::Real<int(int)> real_inotify_init1("inotify_init1");
+LEAKHUNT_REAL hooks::Real<int(unsigned, unsigned)> real_fanotify_init("fanotify_init");
+LEAKHUNT_REAL hooks::Real<int(const char*, unsigned)> real_memfd_create("memfd_create");
+LEAKHUNT_REAL hooks::Real<int(pid_t, unsigned)> real_pidfd_open("pidfd_open");
+LEAKHUNT_REAL hooks::Real<int(int, int, unsigned)> real_pidfd_getfd("pidfd_getfd");
 
 }  // namespace
 

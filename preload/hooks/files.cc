@@ -17,31 +17,31 @@ using hooks::Opened;
 
 namespace {
 
-constinit hooks::Real<int(const char*, int, mode_t)> real_open("open");
-constinit hooks::Real<int(const char*, int, mode_t)> real_open64("open64");
-constinit hooks::Real<int(int, const char*, int, mode_t)> real_openat("openat");
-constinit hooks::Real<int(int, const char*, int, mode_t)> real_openat64("openat64");
-constinit hooks::Real<int(const char*, int)> real_open_2("__open_2");
-constinit hooks::Real<int(const char*, int)> real_open64_2("__open64_2");
-constinit hooks::Real<int(int, const char*, int)> real_openat_2("__openat_2");
-constinit hooks::Real<int(int, const char*, int)> real_openat64_2("__openat64_2");
-constinit hooks::Real<int(const char*, mode_t)> real_creat("creat");
-constinit hooks::Real<int(const char*, mode_t)> real_creat64("creat64");
-constinit hooks::Real<int(int, const char*, void*, size_t)> real_openat2("openat2");
-constinit hooks::Real<long(long, long, long, long, long, long, long)> real_syscall("syscall");
-constinit hooks::Real<int(int, file_handle*, int)> real_open_by_handle_at("open_by_handle_at");
-constinit hooks::Real<int(int, const char*, unsigned)> real_open_tree("open_tree");
-constinit hooks::Real<int(const char*, unsigned)> real_fsopen("fsopen");
-constinit hooks::Real<int(int, unsigned, unsigned)> real_fsmount("fsmount");
-constinit hooks::Real<int(int, const char*, unsigned)> real_fspick("fspick");
-constinit hooks::Real<int(char*)> real_mkstemp("mkstemp");
-constinit hooks::Real<int(char*)> real_mkstemp64("mkstemp64");
-constinit hooks::Real<int(char*, int)> real_mkostemp("mkostemp");
-constinit hooks::Real<int(char*, int)> real_mkostemp64("mkostemp64");
-constinit hooks::Real<int(char*, int)> real_mkstemps("mkstemps");
-constinit hooks::Real<int(char*, int)> real_mkstemps64("mkstemps64");
-constinit hooks::Real<int(char*, int, int)> real_mkostemps("mkostemps");
-constinit hooks::Real<int(char*, int, int)> real_mkostemps64("mkostemps64");
+LEAKHUNT_REAL hooks::Real<int(const char*, int, mode_t)> real_open("open");
+LEAKHUNT_REAL hooks::Real<int(const char*, int, mode_t)> real_open64("open64");
+LEAKHUNT_REAL hooks::Real<int(int, const char*, int, mode_t)> real_openat("openat");
+LEAKHUNT_REAL hooks::Real<int(int, const char*, int, mode_t)> real_openat64("openat64");
+LEAKHUNT_REAL hooks::Real<int(const char*, int)> real_open_2("__open_2");
+LEAKHUNT_REAL hooks::Real<int(const char*, int)> real_open64_2("__open64_2");
+LEAKHUNT_REAL hooks::Real<int(int, const char*, int)> real_openat_2("__openat_2");
+LEAKHUNT_REAL hooks::Real<int(int, const char*, int)> real_openat64_2("__openat64_2");
+LEAKHUNT_REAL hooks::Real<int(const char*, mode_t)> real_creat("creat");
+LEAKHUNT_REAL hooks::Real<int(const char*, mode_t)> real_creat64("creat64");
+LEAKHUNT_REAL hooks::Real<int(int, const char*, void*, size_t)> real_openat2("openat2");
+LEAKHUNT_REAL hooks::Real<long(long, long, long, long, long, long, long)> real_syscall("syscall");
+LEAKHUNT_REAL hooks::Real<int(int, file_handle*, int)> real_open_by_handle_at("open_by_handle_at");
+LEAKHUNT_REAL hooks::Real<int(int, const char*, unsigned)> real_open_tree("open_tree");
+LEAKHUNT_REAL hooks::Real<int(const char*, unsigned)> real_fsopen("fsopen");
+LEAKHUNT_REAL hooks::Real<int(int, unsigned, unsigned)> real_fsmount("fsmount");
+LEAKHUNT_REAL hooks::Real<int(int, const char*, unsigned)> real_fspick("fspick");
+LEAKHUNT_REAL hooks::Real<int(char*)> real_mkstemp("mkstemp");
+LEAKHUNT_REAL hooks::Real<int(char*)> real_mkstemp64("mkstemp64");
+LEAKHUNT_REAL hooks::Real<int(char*, int)> real_mkostemp("mkostemp");
+LEAKHUNT_REAL hooks::Real<int(char*, int)> real_mkostemp64("mkostemp64");
+LEAKHUNT_REAL hooks::Real<int(char*, int)> real_mkstemps("mkstemps");
+LEAKHUNT_REAL hooks::Real<int(char*, int)> real_mkstemps64("mkstemps64");
+LEAKHUNT_REAL hooks::Real<int(char*, int, int)> real_mkostemps("mkostemps");
+LEAKHUNT_REAL hooks::Real<int(char*, int, int)> real_mkostemps64("mkostemps64");
 
 __attribute__((constructor)) void Find() {
   hooks::FindAll(real_open, real_open64, real_openat, real_openat64, real_creat, real_creat64, real_open_2, real_open64_2,

@@ -5,6 +5,9 @@
 
 #define LEAKHUNT_HOOK extern "C" __attribute__((visibility("default"), used))
 
+// Before the declaration of a hooks::Real: they stand together, so that FindEvery finds them.
+#define LEAKHUNT_REAL [[gnu::section("leakhunt_reals")]] constinit
+
 namespace leakhunt::hooks {
 
 // The function behind our hook `name`, null when there is none: the next definition after this library (RTLD_NEXT:
@@ -33,6 +36,10 @@ class Real {
 
 // Looks them up, when the library is loaded: functions that are called in signal handlers, between fork and exec, and in
 // children without thread storage of their own, where dlsym must not be called.
+//
+// All others are looked up before the program has a second thread: dlsym takes the loader's lock, and a child forked while
+// another thread held that would wait for it for ever.
+void FindEvery();
 template <typename... Function>
 void FindAll(Function&... function) {
   (function.Get(), ...);

@@ -18,13 +18,13 @@ using hooks::Opened;
 
 namespace {
 
-constinit hooks::Real<int(const char*, int, mode_t)> real_shm_open("shm_open");
-constinit hooks::Real<mqd_t(const char*, int, mode_t, mq_attr*)> real_mq_open("mq_open");
-constinit hooks::Real<mqd_t(const char*, int)> real_mq_open_2("__mq_open_2");
-constinit hooks::Real<sem_t*(const char*, int, mode_t, unsigned)> real_sem_open("sem_open");
-constinit hooks::Real<int(sem_t*)> real_sem_close("sem_close");
-constinit hooks::Real<void*(int, const void*, int)> real_shmat("shmat");
-constinit hooks::Real<int(const void*)> real_shmdt("shmdt");
+LEAKHUNT_REAL hooks::Real<int(const char*, int, mode_t)> real_shm_open("shm_open");
+LEAKHUNT_REAL hooks::Real<mqd_t(const char*, int, mode_t, mq_attr*)> real_mq_open("mq_open");
+LEAKHUNT_REAL hooks::Real<mqd_t(const char*, int)> real_mq_open_2("__mq_open_2");
+LEAKHUNT_REAL hooks::Real<sem_t*(const char*, int, mode_t, unsigned)> real_sem_open("sem_open");
+LEAKHUNT_REAL hooks::Real<int(sem_t*)> real_sem_close("sem_close");
+LEAKHUNT_REAL hooks::Real<void*(int, const void*, int)> real_shmat("shmat");
+LEAKHUNT_REAL hooks::Real<int(const void*)> real_shmdt("shmdt");
 
 uint64_t Address(const void* at) { return reinterpret_cast<uint64_t>(at); }
 

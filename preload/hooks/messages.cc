@@ -13,8 +13,8 @@ using hooks::HandleType;
 
 namespace {
 
-constinit hooks::Real<ssize_t(int, msghdr*, int)> real_recvmsg("recvmsg");
-constinit hooks::Real<int(int, mmsghdr*, unsigned, int, timespec*)> real_recvmmsg("recvmmsg");
+LEAKHUNT_REAL hooks::Real<ssize_t(int, msghdr*, int)> real_recvmsg("recvmsg");
+LEAKHUNT_REAL hooks::Real<int(int, mmsghdr*, unsigned, int, timespec*)> real_recvmmsg("recvmmsg");
 
 __attribute__((constructor)) void Find() { hooks::FindAll(real_recvmsg, real_recvmmsg); }
 

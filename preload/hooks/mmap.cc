@@ -10,9 +10,9 @@ using namespace leakhunt;
 
 namespace {
 
-constinit hooks::Real<void*(void*, size_t, int, int, int, off_t)> real_mmap("mmap");
-constinit hooks::Real<int(void*, size_t)> real_munmap("munmap");
-constinit hooks::Real<void*(void*, size_t, int, int, void*)> real_mremap("mremap");
+LEAKHUNT_REAL hooks::Real<void*(void*, size_t, int, int, int, off_t)> real_mmap("mmap");
+LEAKHUNT_REAL hooks::Real<int(void*, size_t)> real_munmap("munmap");
+LEAKHUNT_REAL hooks::Real<void*(void*, size_t, int, int, void*)> real_mremap("mremap");
 
 __attribute__((constructor)) void Find() { hooks::FindAll(real_mmap, real_munmap, real_mremap); }
 

@@ -20,14 +20,14 @@ using namespace leakhunt;
 
 namespace {
 
-constinit hooks::Real<int(int, unsigned long, unsigned long, unsigned long, unsigned long)> real_prctl("prctl");
-constinit hooks::Real<void(int)> real__exit("_exit");
-constinit hooks::Real<int(void*)> real_dlclose("dlclose");
-constinit hooks::Real<int(const char*, char* const*, char* const*)> real_execve("execve");
-constinit hooks::Real<int(const char*, char* const*)> real_execv("execv");
-constinit hooks::Real<int(const char*, char* const*)> real_execvp("execvp");
-constinit hooks::Real<int(const char*, char* const*, char* const*)> real_execvpe("execvpe");
-constinit hooks::Real<int(int, char* const*, char* const*)> real_fexecve("fexecve");
+LEAKHUNT_REAL hooks::Real<int(int, unsigned long, unsigned long, unsigned long, unsigned long)> real_prctl("prctl");
+LEAKHUNT_REAL hooks::Real<void(int)> real__exit("_exit");
+LEAKHUNT_REAL hooks::Real<int(void*)> real_dlclose("dlclose");
+LEAKHUNT_REAL hooks::Real<int(const char*, char* const*, char* const*)> real_execve("execve");
+LEAKHUNT_REAL hooks::Real<int(const char*, char* const*)> real_execv("execv");
+LEAKHUNT_REAL hooks::Real<int(const char*, char* const*)> real_execvp("execvp");
+LEAKHUNT_REAL hooks::Real<int(const char*, char* const*, char* const*)> real_execvpe("execvpe");
+LEAKHUNT_REAL hooks::Real<int(int, char* const*, char* const*)> real_fexecve("fexecve");
 
 void ExitsWith(int status, void*) { core::ProcessExits(status); }
 

@@ -31,7 +31,7 @@ struct Arguments {
   long a, b, c, d, e, f;
 };
 
-constinit hooks::Real<long(long, long, long, long, long, long, long)> real_syscall("syscall");
+LEAKHUNT_REAL hooks::Real<long(long, long, long, long, long, long, long)> real_syscall("syscall");
 
 __attribute__((constructor)) void Find() { hooks::FindAll(real_syscall); }
 

@@ -11,12 +11,12 @@ using hooks::Opened;
 
 namespace {
 
-constinit hooks::Real<int(char**, unsigned short, const char*, const char*, const char*, int*)> real_rcmd("rcmd");
-constinit hooks::Real<int(char**, unsigned short, const char*, const char*, const char*, int*, sa_family_t)> real_rcmd_af("rcmd_af");
-constinit hooks::Real<int(char**, int, const char*, const char*, const char*, int*)> real_rexec("rexec");
-constinit hooks::Real<int(char**, int, const char*, const char*, const char*, int*, sa_family_t)> real_rexec_af("rexec_af");
-constinit hooks::Real<int(int*)> real_rresvport("rresvport");
-constinit hooks::Real<int(int*, sa_family_t)> real_rresvport_af("rresvport_af");
+LEAKHUNT_REAL hooks::Real<int(char**, unsigned short, const char*, const char*, const char*, int*)> real_rcmd("rcmd");
+LEAKHUNT_REAL hooks::Real<int(char**, unsigned short, const char*, const char*, const char*, int*, sa_family_t)> real_rcmd_af("rcmd_af");
+LEAKHUNT_REAL hooks::Real<int(char**, int, const char*, const char*, const char*, int*)> real_rexec("rexec");
+LEAKHUNT_REAL hooks::Real<int(char**, int, const char*, const char*, const char*, int*, sa_family_t)> real_rexec_af("rexec_af");
+LEAKHUNT_REAL hooks::Real<int(int*)> real_rresvport("rresvport");
+LEAKHUNT_REAL hooks::Real<int(int*, sa_family_t)> real_rresvport_af("rresvport_af");
 
 int Connected(const Caller& caller, int fd, const int* second) {
   if (fd >= 0 && second != nullptr) Opened(caller, *second, HandleType::kTcp);

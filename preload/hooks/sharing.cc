@@ -12,8 +12,8 @@ using namespace leakhunt;
 
 namespace {
 
-constinit hooks::Real<int()> real_vfork("vfork");
-constinit hooks::Real<int(int (*)(void*), void*, int, void*, void*, void*, void*)> real_clone("clone");
+LEAKHUNT_REAL hooks::Real<int()> real_vfork("vfork");
+LEAKHUNT_REAL hooks::Real<int(int (*)(void*), void*, int, void*, void*, void*, void*)> real_clone("clone");
 
 __attribute__((constructor)) void Find() { hooks::FindAll(real_vfork, real_clone); }
 

@@ -15,16 +15,16 @@ using hooks::HandleType;
 
 namespace {
 
-constinit hooks::Real<int(int, int, int)> real_socket("socket");
-constinit hooks::Real<int(int, int, int, int*)> real_socketpair("socketpair");
-constinit hooks::Real<int(int, sockaddr*, socklen_t*)> real_accept("accept");
-constinit hooks::Real<int(int, sockaddr*, socklen_t*, int)> real_accept4("accept4");
-constinit hooks::Real<int(int, const sockaddr*, socklen_t)> real_bind("bind");
-constinit hooks::Real<int(int, const sockaddr*, socklen_t)> real_connect("connect");
-constinit hooks::Real<int(int, int)> real_listen("listen");
-constinit hooks::Real<int(int*)> real_pipe("pipe");
-constinit hooks::Real<int(int*, int)> real_pipe2("pipe2");
-constinit hooks::Real<int(int, int, int, void*, socklen_t*)> real_getsockopt("getsockopt");
+LEAKHUNT_REAL hooks::Real<int(int, int, int)> real_socket("socket");
+LEAKHUNT_REAL hooks::Real<int(int, int, int, int*)> real_socketpair("socketpair");
+LEAKHUNT_REAL hooks::Real<int(int, sockaddr*, socklen_t*)> real_accept("accept");
+LEAKHUNT_REAL hooks::Real<int(int, sockaddr*, socklen_t*, int)> real_accept4("accept4");
+LEAKHUNT_REAL hooks::Real<int(int, const sockaddr*, socklen_t)> real_bind("bind");
+LEAKHUNT_REAL hooks::Real<int(int, const sockaddr*, socklen_t)> real_connect("connect");
+LEAKHUNT_REAL hooks::Real<int(int, int)> real_listen("listen");
+LEAKHUNT_REAL hooks::Real<int(int*)> real_pipe("pipe");
+LEAKHUNT_REAL hooks::Real<int(int*, int)> real_pipe2("pipe2");
+LEAKHUNT_REAL hooks::Real<int(int, int, int, void*, socklen_t*)> real_getsockopt("getsockopt");
 
 __attribute__((constructor)) void Find() {
   hooks::FindAll(real_socket, real_socketpair, real_accept, real_accept4, real_bind, real_connect, real_listen, real_pipe,

@@ -11,6 +11,9 @@
 #include "preload/sys/atomic.h"
 #include "preload/unwind/dynamic_symbol.h"
 
+// The linker's names for the ends of the section.
+extern "C" __attribute__((visibility("hidden"))) leakhunt::hooks::Real<void()> __start_leakhunt_reals[], __stop_leakhunt_reals[];
+
 namespace leakhunt::hooks {
 namespace {
 
@@ -75,12 +78,14 @@ void* Find(const char* name) {
   return IsOurs(found) ? nullptr : found;
 }
 
-// Runs `work` with the thread busy and errno kept: dlsym may allocate, and may set errno also when it succeeds.
+// Runs `work` with the thread busy and errno kept: dlsym may allocate, and may set errno also when it succeeds. That it
+// failed is not for the program's next dlerror to say.
 template <typename Work>
 auto Asking(Work work) {
   int saved = errno;
   ++core::t_local.busy;
   auto result = work();
+  dlerror();
   --core::t_local.busy;
   errno = saved;
   return result;
@@ -115,6 +120,12 @@ void* FindAllocatorFunction(const char* name) {
 
 void* FindNext(const char* name) {
   return Asking([name] { return Find(name); });
+}
+
+void FindEvery() {
+  static constinit uint32_t done = 0;
+  if (__atomic_exchange_n(&done, 1u, __ATOMIC_RELAXED) != 0) return;
+  for (Real<void()>* real = __start_leakhunt_reals; real != __stop_leakhunt_reals; ++real) real->Get();
 }
 
 }  // namespace leakhunt::hooks

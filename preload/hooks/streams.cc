@@ -14,18 +14,18 @@ namespace {
 
 using OpenFile = FILE*(const char*, const char*);
 
-constinit hooks::Real<OpenFile> real_fopen("fopen");
-constinit hooks::Real<OpenFile> real_fopen64("fopen64");
-constinit hooks::Real<FILE*(const char*, const char*, FILE*)> real_freopen("freopen");
-constinit hooks::Real<FILE*(const char*, const char*, FILE*)> real_freopen64("freopen64");
-constinit hooks::Real<FILE*(int, const char*)> real_fdopen("fdopen");
-constinit hooks::Real<FILE*()> real_tmpfile("tmpfile");
-constinit hooks::Real<FILE*()> real_tmpfile64("tmpfile64");
-constinit hooks::Real<OpenFile> real_popen("popen");
-constinit hooks::Real<OpenFile> real_setmntent("setmntent");
-constinit hooks::Real<int(FILE*)> real_fclose("fclose");
-constinit hooks::Real<int(FILE*)> real_pclose("pclose");
-constinit hooks::Real<int(FILE*)> real_endmntent("endmntent");
+LEAKHUNT_REAL hooks::Real<OpenFile> real_fopen("fopen");
+LEAKHUNT_REAL hooks::Real<OpenFile> real_fopen64("fopen64");
+LEAKHUNT_REAL hooks::Real<FILE*(const char*, const char*, FILE*)> real_freopen("freopen");
+LEAKHUNT_REAL hooks::Real<FILE*(const char*, const char*, FILE*)> real_freopen64("freopen64");
+LEAKHUNT_REAL hooks::Real<FILE*(int, const char*)> real_fdopen("fdopen");
+LEAKHUNT_REAL hooks::Real<FILE*()> real_tmpfile("tmpfile");
+LEAKHUNT_REAL hooks::Real<FILE*()> real_tmpfile64("tmpfile64");
+LEAKHUNT_REAL hooks::Real<OpenFile> real_popen("popen");
+LEAKHUNT_REAL hooks::Real<OpenFile> real_setmntent("setmntent");
+LEAKHUNT_REAL hooks::Real<int(FILE*)> real_fclose("fclose");
+LEAKHUNT_REAL hooks::Real<int(FILE*)> real_pclose("pclose");
+LEAKHUNT_REAL hooks::Real<int(FILE*)> real_endmntent("endmntent");
 
 // fileno sets errno for a stream without a descriptor; the program must not see that.
 int DescriptorOf(FILE* stream) {

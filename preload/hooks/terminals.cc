@@ -17,13 +17,13 @@ using hooks::Opened;
 
 namespace {
 
-constinit hooks::Real<int(int)> real_posix_openpt("posix_openpt");
-constinit hooks::Real<int()> real_getpt("getpt");
-constinit hooks::Real<int(int*, int*, char*, const termios*, const winsize*)> real_openpty("openpty");
-constinit hooks::Real<int(int*, char*, const termios*, const winsize*)> real_forkpty("forkpty");
-constinit hooks::Real<int(int)> real_login_tty("login_tty");
-constinit hooks::Real<int(int, int)> real_daemon("daemon");
-constinit hooks::Real<int(int, unsigned long, long)> real_ioctl("ioctl");
+LEAKHUNT_REAL hooks::Real<int(int)> real_posix_openpt("posix_openpt");
+LEAKHUNT_REAL hooks::Real<int()> real_getpt("getpt");
+LEAKHUNT_REAL hooks::Real<int(int*, int*, char*, const termios*, const winsize*)> real_openpty("openpty");
+LEAKHUNT_REAL hooks::Real<int(int*, char*, const termios*, const winsize*)> real_forkpty("forkpty");
+LEAKHUNT_REAL hooks::Real<int(int)> real_login_tty("login_tty");
+LEAKHUNT_REAL hooks::Real<int(int, int)> real_daemon("daemon");
+LEAKHUNT_REAL hooks::Real<int(int, unsigned long, long)> real_ioctl("ioctl");
 
 constexpr const char* kMaster = "/dev/ptmx";
 

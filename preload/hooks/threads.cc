@@ -12,18 +12,18 @@ namespace {
 
 using Start = void*(void*);
 
-constinit hooks::Real<int(pthread_t*, const pthread_attr_t*, Start*, void*)> real_create("pthread_create");
-constinit hooks::Real<int(pthread_t, void**)> real_join("pthread_join");
-constinit hooks::Real<int(pthread_t, void**)> real_tryjoin("pthread_tryjoin_np");
-constinit hooks::Real<int(pthread_t, void**, const timespec*)> real_timedjoin("pthread_timedjoin_np");
-constinit hooks::Real<int(pthread_t, void**, clockid_t, const timespec*)> real_clockjoin("pthread_clockjoin_np");
-constinit hooks::Real<int(pthread_t)> real_detach("pthread_detach");
-constinit hooks::Real<int(thrd_t*, thrd_start_t, void*)> real_thrd_create("thrd_create");
-constinit hooks::Real<int(thrd_t, int*)> real_thrd_join("thrd_join");
-constinit hooks::Real<int(thrd_t)> real_thrd_detach("thrd_detach");
-constinit hooks::Real<int(pthread_attr_t*)> real_attr_init("pthread_attr_init");
-constinit hooks::Real<int(const pthread_attr_t*, size_t*)> real_stack_size("pthread_attr_getstacksize");
-constinit hooks::Real<int(const pthread_attr_t*, int*)> real_detach_state("pthread_attr_getdetachstate");
+LEAKHUNT_REAL hooks::Real<int(pthread_t*, const pthread_attr_t*, Start*, void*)> real_create("pthread_create");
+LEAKHUNT_REAL hooks::Real<int(pthread_t, void**)> real_join("pthread_join");
+LEAKHUNT_REAL hooks::Real<int(pthread_t, void**)> real_tryjoin("pthread_tryjoin_np");
+LEAKHUNT_REAL hooks::Real<int(pthread_t, void**, const timespec*)> real_timedjoin("pthread_timedjoin_np");
+LEAKHUNT_REAL hooks::Real<int(pthread_t, void**, clockid_t, const timespec*)> real_clockjoin("pthread_clockjoin_np");
+LEAKHUNT_REAL hooks::Real<int(pthread_t)> real_detach("pthread_detach");
+LEAKHUNT_REAL hooks::Real<int(thrd_t*, thrd_start_t, void*)> real_thrd_create("thrd_create");
+LEAKHUNT_REAL hooks::Real<int(thrd_t, int*)> real_thrd_join("thrd_join");
+LEAKHUNT_REAL hooks::Real<int(thrd_t)> real_thrd_detach("thrd_detach");
+LEAKHUNT_REAL hooks::Real<int(pthread_attr_t*)> real_attr_init("pthread_attr_init");
+LEAKHUNT_REAL hooks::Real<int(const pthread_attr_t*, size_t*)> real_stack_size("pthread_attr_getstacksize");
+LEAKHUNT_REAL hooks::Real<int(const pthread_attr_t*, int*)> real_detach_state("pthread_attr_getdetachstate");
 
 // Of a thread made with `attributes` (null: the default).
 uint64_t StackBytes(const pthread_attr_t* attributes) {
@@ -62,6 +62,7 @@ int Detaching(pthread_t thread, Call call) {
 
 template <typename Call>
 int Creating(const pthread_t* thread, const pthread_attr_t* attributes, Call call) {
+  hooks::FindEvery();
   if (!core::ThreadCreationBegins()) return call();
   uint64_t bytes = StackBytes(attributes);
   bool detached = Detached(attributes);
