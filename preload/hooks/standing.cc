@@ -3,13 +3,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
-#include <sys/auxv.h>
 
 #include "preload/core/thread_state.h"
 #include "preload/hooks/hook.h"
 #include "preload/imports/redirection.h"
 #include "preload/sys/atomic.h"
 #include "preload/unwind/dynamic_symbol.h"
+#include "preload/unwind/loader_list.h"
 
 // The linker's names for the ends of the section.
 extern "C" __attribute__((visibility("hidden"))) leakhunt::hooks::Real<void()> __start_leakhunt_reals[], __stop_leakhunt_reals[];
@@ -22,37 +22,9 @@ constinit Known g_known = Known::kNo;
 
 bool IsOurs(const void* found) { return imports::InOwnImage(reinterpret_cast<uint64_t>(found)); }
 
-// The main program's dynamic section, for the loader's list of objects (DT_DEBUG; SVR4's r_debug).
-struct MainProgram {
-  uint64_t start = ~uint64_t{0}, end = 0, bias = 0;
-  const ElfW(Dyn) * dynamic = nullptr;
-};
-
-MainProgram FindMainProgram() {
-  MainProgram main;
-  const auto* headers = reinterpret_cast<const ElfW(Phdr)*>(getauxval(AT_PHDR));
-  uint64_t count = getauxval(AT_PHNUM);
-  for (uint64_t i = 0; headers != nullptr && i < count; ++i) {
-    if (headers[i].p_type == PT_PHDR) main.bias = reinterpret_cast<uint64_t>(headers) - headers[i].p_vaddr;
-  }
-  for (uint64_t i = 0; headers != nullptr && i < count; ++i) {
-    uint64_t start = main.bias + headers[i].p_vaddr, end = start + headers[i].p_memsz;
-    if (headers[i].p_type == PT_DYNAMIC) main.dynamic = reinterpret_cast<const ElfW(Dyn)*>(start);
-    if (headers[i].p_type != PT_LOAD) continue;
-    if (start < main.start) main.start = start;
-    if (end > main.end) main.end = end;
-  }
-  return main;
-}
-
 // The first object's definition in load order, but the main program's.
-void* FindInLibraries(const MainProgram& main, const char* name) {
-  const r_debug* debug = nullptr;
-  for (const ElfW(Dyn)* entry = main.dynamic; entry != nullptr && entry->d_tag != DT_NULL; ++entry) {
-    if (entry->d_tag == DT_DEBUG) debug = reinterpret_cast<const r_debug*>(entry->d_un.d_ptr);
-  }
-  if (debug == nullptr) return nullptr;
-  for (const link_map* object = debug->r_map; object != nullptr; object = object->l_next) {
+void* FindInLibraries(const unwind::MainProgram& main, const char* name) {
+  for (const link_map* object = unwind::FirstListed(main); object != nullptr; object = object->l_next) {
     if (object->l_ld == nullptr || object->l_ld == main.dynamic) continue;
     uint64_t found = unwind::FindDynamicFunction(object->l_addr, object->l_ld, name);
     if (found != 0) return reinterpret_cast<void*>(found);
@@ -65,7 +37,7 @@ void* FindInLibraries(const MainProgram& main, const char* name) {
 void* FindFirst(const char* name) {
   void* found = dlsym(RTLD_DEFAULT, name);
   if (found == nullptr || IsOurs(found)) return found;
-  MainProgram main = FindMainProgram();
+  unwind::MainProgram main = unwind::FindMainProgram();
   uint64_t address = reinterpret_cast<uint64_t>(found);
   if (address < main.start || address >= main.end || main.dynamic == nullptr) return found;
   if (unwind::FindDynamicFunction(main.bias, main.dynamic, name) == address) return found;

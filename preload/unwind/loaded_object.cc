@@ -9,6 +9,7 @@
 #include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
 #include "preload/unwind/dynamic_symbol.h"
+#include "preload/unwind/loader_list.h"
 #include "preload/unwind/memory_maps.h"
 
 namespace leakhunt::unwind {
@@ -171,17 +172,35 @@ bool AskKernel(uint64_t pc, LoadedObject* object) {
   return false;
 }
 
+using IterateFunction = int (*)(int (*visit)(dl_phdr_info*, size_t, void*), void* context);
+
+// libc's own function. A sanitizer's, which stands before it in programs built with one, is null inside until the sanitizer
+// has begun; it allocates before that, and so we may be here.
+IterateFunction LibcsIterate() {
+  for (const link_map* object = FirstListed(FindMainProgram()); object != nullptr; object = object->l_next) {
+    const char* name = object->l_name;
+    for (const char* c = name; name != nullptr && *c != 0; ++c) {
+      if (*c == '/') name = c + 1;
+    }
+    if (name == nullptr || object->l_ld == nullptr || !sys::StartsWith(name, "libc.so")) continue;
+    uint64_t found = FindDynamicFunction(object->l_addr, object->l_ld, "dl_iterate_phdr");
+    if (found != 0) return reinterpret_cast<IterateFunction>(found);
+  }
+  return &dl_iterate_phdr;
+}
+
 bool Covers(const LoadedObject& object, uint64_t pc) { return pc >= object.start && pc < object.end; }
 
 }  // namespace
 
 void InitializeLoadedObjects() {
+  const IterateFunction iterate = LibcsIterate();
   bool first = true;
-  dl_iterate_phdr(Remember, &first);
+  iterate(Remember, &first);
   if (g_find_object != nullptr || g_initial != nullptr) return;
   g_initial = static_cast<LoadedObject*>(sys::MapPrivate(kMaxInitial * sizeof(LoadedObject)));
   first = true;
-  dl_iterate_phdr(Remember, &first);
+  iterate(Remember, &first);
 }
 
 bool FindLoadedObject(uint64_t pc, LoadedObject* object) {
