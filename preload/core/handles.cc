@@ -184,14 +184,17 @@ bool MayRetire() {
 [[gnu::noinline]] bool LookAtPid() {
   if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return false;
   if (static_cast<uint32_t>(sys::GetPid()) != g_process.pid) return true;
-  t_local.vforking = 0;
+  t_local.vforking = 0;  // on the thread itself again
   return false;
 }
 
 }  // namespace
 
+// In this order: a child by clone may have no t_local.
 bool InSharedMemoryChild() {
-  return __builtin_expect((t_local.vforking | sys::LoadRelaxed(&g_process.children_share_memory)) != 0, 0) && LookAtPid();
+  if (__builtin_expect(sys::LoadRelaxed(&g_process.children_share_memory) != 0, 0)) return LookAtPid();
+  asm volatile("" ::: "memory");  // or the compiler loads both at once
+  return __builtin_expect(t_local.vforking != 0, 0) && LookAtPid();
 }
 
 void VforkBegins() {
