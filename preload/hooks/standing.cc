@@ -56,8 +56,10 @@ template <typename Work>
 auto Asking(Work work) {
   int saved = errno;
   ++core::t_local.busy;
+  ++core::t_local.paused;  // nor is what it allocates a loss
   auto result = work();
   dlerror();
+  --core::t_local.paused;
   --core::t_local.busy;
   errno = saved;
   return result;
