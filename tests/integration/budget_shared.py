@@ -15,6 +15,7 @@ import sys
 
 def mean_bytes(options, kind):
     work = options.work / kind
+    shutil.rmtree(work, ignore_errors=True)
     subprocess.run([options.bin / "leakhunt-collect", "--quiet", "--budget", "1%", "--output", work, "--", options.program,
                     kind, "3"], check=True, timeout=60)
     answer = json.loads(subprocess.run([options.bin / "leakhunt-report", "processes", work, "--format", "json"],
@@ -31,9 +32,10 @@ def main():
         parser.add_argument(name, type=pathlib.Path, required=True)
     options = parser.parse_args()
     shutil.rmtree(options.work, ignore_errors=True)
-    seen, unseen = mean_bytes(options, "seen"), mean_bytes(options, "unseen")
-    # The heap keeps a quarter of the budget: some four times the interval, when it has settled.
-    assert 1.5 * unseen <= seen <= 8 * unseen, f"{seen} bytes where descriptors are seen, {unseen} where they are not"
+    ratios = sorted(mean_bytes(options, "seen") / mean_bytes(options, "unseen") for _ in range(3))
+    # The heap keeps a quarter of the budget: some four times the interval, when it has settled. Of three pairs, for costs
+    # are measured, and other processes take the processor while they are.
+    assert 1.5 <= ratios[1] <= 8, f"the interval where descriptors are seen, times that where they are not: {ratios}"
     return 0
 
 

@@ -2,6 +2,7 @@
 // compare-and-exchange without the bus lock does what the locked one does.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -36,9 +37,13 @@ TEST(SpinLock, AHolderThatIsGoneIsWaitedForOnce) {
   auto start = Clock::now();
   EXPECT_FALSE(lock.AcquirePatiently(1));
   EXPECT_LT(Clock::now() - start, milliseconds(2000));
-  start = Clock::now();
-  for (int i = 0; i < 10; ++i) EXPECT_FALSE(lock.AcquirePatiently(1));
-  EXPECT_LT(Clock::now() - start, milliseconds(150));
+  auto least = Clock::duration::max();  // of several, for the machine has other work
+  for (int i = 0; i < 20; ++i) {
+    start = Clock::now();
+    EXPECT_FALSE(lock.AcquirePatiently(1));
+    least = std::min(least, Clock::now() - start);
+  }
+  EXPECT_LT(least, milliseconds(10)) << "each waits as the first did";
   lock.Release();  // it was not gone after all
   ASSERT_TRUE(lock.Acquire(1));
   std::thread([&] {
