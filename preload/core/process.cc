@@ -290,8 +290,8 @@ void SwitchOff(const char* why) {
   Fail(why);
 }
 
-void SeccompBegins() {
-  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || InSharedMemoryChild()) return;
+bool SeccompBegins() {
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || InSharedMemoryChild() || sys::Gated()) return false;
   if (Enter()) {
     ConnectChild();  // what a forked child has to ask the kernel for, it must ask now: later it would be killed for it
     Leave();
@@ -299,10 +299,10 @@ void SeccompBegins() {
   if (ProcessIsAlive()) Header()->flags |= protocol::kFlagSeccomp;
   sys::g_gate.pid = sys::GetPid();
   sys::StoreRelease(&sys::g_gate.closed, 1u);
+  return true;
 }
 
 void SeccompFailed() {
-  if (InSharedMemoryChild()) return;
   sys::StoreRelease(&sys::g_gate.closed, 0u);
   if (ProcessIsAlive()) Header()->flags &= ~uint32_t{protocol::kFlagSeccomp};
 }

@@ -96,10 +96,11 @@ void ProcessExits(int status);
 void ProcessExecs();
 void ProcessExecFailed();
 
-// The program is about to install a seccomp filter; `failed` takes it back. A forked child becomes a process of its own
+// The program is about to install a seccomp filter. True when it is the first: should that fail, SeccompFailed takes it
+// back; after a later one that fails, the first is still there. A forked child becomes a process of its own
 // before it. Recording goes on in the pages that are mapped; growth, reconnecting and everything else that needs the
 // kernel stops.
-void SeccompBegins();
+bool SeccompBegins();
 void SeccompFailed();
 
 // After a successful dlclose: objects may be gone from memory.

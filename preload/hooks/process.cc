@@ -66,9 +66,9 @@ LEAKHUNT_HOOK int prctl(int option, ...) noexcept {
   unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
   va_end(list);
   if (option != PR_SET_SECCOMP) return real_prctl.Get()(option, a, b, c, d);
-  core::SeccompBegins();
+  const bool first = core::SeccompBegins();
   int result = real_prctl.Get()(option, a, b, c, d);
-  if (result != 0) core::SeccompFailed();
+  if (result != 0 && first) core::SeccompFailed();
   return result;
 }
 

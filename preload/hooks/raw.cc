@@ -73,9 +73,9 @@ long Duplicate(const hooks::Caller& caller, long number, const Arguments& x) {
 // libseccomp and Chromium's sandbox install their filters this way.
 long Seccomp(long number, const Arguments& x) {
   if (number == SYS_seccomp && x.a > 1) return Call(number, x);  // asks, installs nothing (SECCOMP_GET_...)
-  core::SeccompBegins();
+  const bool first = core::SeccompBegins();
   long result = Call(number, x);
-  if (result < 0) core::SeccompFailed();
+  if (result < 0 && first) core::SeccompFailed();
   return result;
 }
 

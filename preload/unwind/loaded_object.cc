@@ -175,7 +175,7 @@ bool AskKernel(uint64_t pc, LoadedObject* object) {
 using IterateFunction = int (*)(int (*visit)(dl_phdr_info*, size_t, void*), void* context);
 
 // libc's own function. A sanitizer's, which stands before it in programs built with one, is null inside until the sanitizer
-// has begun; it allocates before that, and so we may be here.
+// has begun; it allocates before that, and so we may be here. libc and what stands before it in the list is never unloaded.
 IterateFunction LibcsIterate() {
   for (const link_map* object = FirstListed(FindMainProgram()); object != nullptr; object = object->l_next) {
     const char* name = object->l_name;
