@@ -68,6 +68,14 @@ void ExchangesWhenEqual() {
   EXPECT_EQ(word, static_cast<T>(~T{0} - 3));
 }
 
+void ReturnsWhatWasThere() {
+  uint64_t word = 7;
+  EXPECT_EQ(ExchangePrivate<uint64_t>(&word, 0), 7u);
+  EXPECT_EQ(AddPrivate<uint64_t>(&word, 3), 0u);
+  EXPECT_EQ(AddPrivate<uint64_t>(&word, ~uint64_t{0}), 3u);
+  EXPECT_EQ(word, 2u);
+}
+
 TEST(CompareExchangePrivate, IsTheSameWithOneThreadAndWithSeveral) {
   constexpr char kSeveral = 0, kOne = 1;
   const char* const before = g_single_threaded;
@@ -77,6 +85,7 @@ TEST(CompareExchangePrivate, IsTheSameWithOneThreadAndWithSeveral) {
     ExchangesWhenEqual<uint64_t>();
     ExchangesWhenEqual<uint32_t>();
     ExchangesWhenEqual<uint8_t>();
+    ReturnsWhatWasThere();
   }
   g_single_threaded = before;
 }
