@@ -20,9 +20,9 @@ symbolizer::Options SymbolOptions(const Options& options, const std::filesystem:
 }
 
 // Frames at the innermost end that only carry out the request.
-void DropAllocatorFrames(ResolvedStack& stack) {
+void DropAllocatorFrames(std::vector<const ResolvedFrame*>& stack) {
   size_t drop = 0;
-  while (drop < stack.size() && IsAllocatorFrame(stack[drop].module, stack[drop].function)) ++drop;
+  while (drop < stack.size() && IsAllocatorFrame(stack[drop]->module, stack[drop]->function)) ++drop;
   if (drop < stack.size()) stack.erase(stack.begin(), stack.begin() + static_cast<std::ptrdiff_t>(drop));
 }
 
@@ -31,7 +31,8 @@ void DropAllocatorFrames(ResolvedStack& stack) {
 Resolver::Resolver(const snapshot::Snapshot& snapshot, const Options& options, const std::filesystem::path& directory)
     : snapshot_(snapshot),
       symbols_(options.symbols),
-      symbolizer_(std::make_unique<symbolizer::Symbolizer>(SymbolOptions(options, directory))) {
+      symbolizer_(std::make_unique<symbolizer::Symbolizer>(SymbolOptions(options, directory))),
+      frames_(snapshot.frames.size()) {
   std::filesystem::path jit_map = directory / fmt::format("perf-{}.map", snapshot.process.pid);
   std::error_code ignored;
   if (symbols_ && std::filesystem::exists(jit_map, ignored)) symbolizer_->AddJitMap(jit_map);
@@ -39,7 +40,10 @@ Resolver::Resolver(const snapshot::Snapshot& snapshot, const Options& options, c
 
 Resolver::~Resolver() = default;
 
-void Resolver::Append(const snapshot::Frame& frame, ResolvedStack& out) {
+const std::vector<ResolvedFrame>& Resolver::Frames(uint32_t index) {
+  const snapshot::Frame& frame = snapshot_.frames[index];
+  std::vector<ResolvedFrame>& out = frames_[index];
+  if (!out.empty()) return out;
   bool exact = (frame.flags & snapshot::kFrameExact) != 0 || frame.offset == 0;
   ResolvedFrame base;
   base.offset = exact ? frame.offset : frame.offset - 1;
@@ -63,13 +67,17 @@ void Resolver::Append(const snapshot::Frame& frame, ResolvedStack& out) {
     resolved.inlined = source.inlined;
     out.push_back(std::move(resolved));
   }
+  return out;
 }
 
 const ResolvedStack& Resolver::Stack(uint32_t stack) {
   auto [at, fresh] = stacks_.try_emplace(stack);
   if (!fresh || stack >= snapshot_.stacks.size()) return at->second;
-  for (uint32_t frame : snapshot_.stacks[stack].frames) Append(snapshot_.frames[frame], at->second);
-  DropAllocatorFrames(at->second);
+  std::vector<const ResolvedFrame*>& frames = at->second.frames_;
+  for (uint32_t frame : snapshot_.stacks[stack].frames) {
+    for (const ResolvedFrame& resolved : Frames(frame)) frames.push_back(&resolved);
+  }
+  DropAllocatorFrames(frames);
   return at->second;
 }
 

@@ -1,6 +1,8 @@
 // A stack of a snapshot as people read it: function, file, line; without the allocator's own frames.
 #pragma once
 
+#include <cstddef>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -27,9 +29,50 @@ struct ResolvedFrame {
   bool inlined = false;
 };
 
-using ResolvedStack = std::vector<ResolvedFrame>;  // innermost first
+// Frames, innermost first. They are the resolver's: a snapshot has a hundred thousand stacks of few thousand frames.
+class ResolvedStack {
+ public:
+  class Iterator {
+   public:
+    using value_type = ResolvedFrame;
+    using difference_type = std::ptrdiff_t;
+    using reference = const ResolvedFrame&;
+    using pointer = const ResolvedFrame*;
+    using iterator_category = std::bidirectional_iterator_tag;
 
-// Resolves the stacks of one snapshot; each once. Keeps a reference to the snapshot. Symbols are looked for in
+    Iterator() = default;
+    explicit Iterator(const ResolvedFrame* const* at) : at_(at) {}
+    reference operator*() const { return **at_; }
+    pointer operator->() const { return *at_; }
+    Iterator& operator++() { return ++at_, *this; }
+    Iterator operator++(int) { return Iterator(at_++); }
+    Iterator& operator--() { return --at_, *this; }
+    Iterator operator--(int) { return Iterator(at_--); }
+    bool operator==(const Iterator&) const = default;
+
+   private:
+    const ResolvedFrame* const* at_ = nullptr;
+  };
+
+  ResolvedStack() = default;
+  explicit ResolvedStack(std::vector<const ResolvedFrame*> frames) : frames_(std::move(frames)) {}
+
+  size_t size() const { return frames_.size(); }
+  bool empty() const { return frames_.empty(); }
+  const ResolvedFrame& operator[](size_t i) const { return *frames_[i]; }
+  const ResolvedFrame& front() const { return *frames_.front(); }
+  const ResolvedFrame& back() const { return *frames_.back(); }
+  Iterator begin() const { return Iterator(frames_.data()); }
+  Iterator end() const { return Iterator(frames_.data() + frames_.size()); }
+  std::reverse_iterator<Iterator> rbegin() const { return std::reverse_iterator(end()); }
+  std::reverse_iterator<Iterator> rend() const { return std::reverse_iterator(begin()); }
+
+ private:
+  friend class Resolver;
+  std::vector<const ResolvedFrame*> frames_;
+};
+
+// Resolves the stacks of one snapshot; each frame and each stack once. Keeps a reference to the snapshot. Symbols are looked for in
 // `directory`/symbols first, JIT maps are `directory`/perf-PID.map. Not thread-safe.
 class Resolver {
  public:
@@ -41,11 +84,13 @@ class Resolver {
   std::vector<std::string> Warnings() const;
 
  private:
-  void Append(const snapshot::Frame& frame, ResolvedStack& out);
+  const std::vector<ResolvedFrame>& Frames(uint32_t frame);
 
   const snapshot::Snapshot& snapshot_;
   bool symbols_;
   std::unique_ptr<symbolizer::Symbolizer> symbolizer_;
+  // By the snapshot's indices. Several to a frame where calls were inlined; none: not asked for yet.
+  std::vector<std::vector<ResolvedFrame>> frames_;
   std::unordered_map<uint32_t, ResolvedStack> stacks_;
 };
 

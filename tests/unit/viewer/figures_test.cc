@@ -141,9 +141,9 @@ TEST(FrameKind, TheRuntimeIsNotThePlaceToLook) {
 TEST(OwnFrame, IsTheFirstThatIsTheProgramsOwn) {
   ResolvedFrame vector{"std::vector<int>::reserve(unsigned long)", "/usr/include/c++/12/bits/vector.tcc", 70, 0, "/opt/s", "", 1, true};
   ResolvedFrame own{"fill", "/src/server.cc", 42, 7, "/opt/s", "", 2, false};
-  EXPECT_EQ(PlaceName(OwnFrame({vector, own})), "fill server.cc:42");
-  EXPECT_EQ(PlaceName(OwnFrame({vector})), "std::vector::reserve vector.tcc:70");
-  EXPECT_EQ(PlaceName(OwnFrame({})), "(unknown)");
+  EXPECT_EQ(PlaceName(OwnFrame(ResolvedStack({&vector, &own}))), "fill server.cc:42");
+  EXPECT_EQ(PlaceName(OwnFrame(ResolvedStack({&vector}))), "std::vector::reserve vector.tcc:70");
+  EXPECT_EQ(PlaceName(OwnFrame(ResolvedStack())), "(unknown)");
 }
 
 TEST(Peers, AreTheFarEndWithoutItsPort) {
