@@ -6,6 +6,8 @@
 #include <map>
 #include <tuple>
 
+#include "collector/snapshot/coalesce.h"
+
 namespace leakhunt::viewer {
 namespace {
 
@@ -94,17 +96,8 @@ class Sum {
       return;
     }
     Site& sum = whole_.sites[at->second];
-    sum.live_bytes += site.live_bytes;
-    sum.live_count += site.live_count;
-    sum.total_bytes += site.total_bytes;
-    sum.total_count += site.total_count;
-    sum.freed_bytes += site.freed_bytes;
-    sum.freed_samples += site.freed_samples;
-    sum.first_seen_ms = Earlier(sum.first_seen_ms, site.first_seen_ms);
-    sum.last_seen_ms = std::max(sum.last_seen_ms, site.last_seen_ms);
-    sum.oldest_birth_ms = Earlier(sum.oldest_birth_ms, site.oldest_birth_ms);
+    AddFigures(site, &sum);
     sum.cohorts.insert(sum.cohorts.end(), site.cohorts.begin(), site.cohorts.end());
-    for (int b = 0; b < kLifetimeBuckets; ++b) sum.lifetimes[b] += site.lifetimes[b];
     for (ThreadShare share : site.threads) {
       share.thread += thread_base_;
       sum.threads.push_back(share);

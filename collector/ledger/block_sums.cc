@@ -84,12 +84,13 @@ void SiteSum::Merge(const SiteSum& other) {
   if (threads.size() > kMergedThreads) KeepLargest(&threads);
 }
 
-BlockSums BlockSums::Sweep(SlotCopier* copier, const PageDirectory& directory, const ProcessClock& clock,
-                           uint64_t floor_interval_bytes) {
+BlockSums BlockSums::Sweep(SlotCopier* copier, const PageDirectory& directory, StackRange range,
+                           const ProcessClock& clock, uint64_t floor_interval_bytes) {
   BlockSums sums(clock, floor_interval_bytes);
   for (const Area& area : directory.Areas(protocol::AreaKind::kRecords)) {
-    copier->ForEach<protocol::RecordSlot>(
-        area, [&](uint64_t offset, const protocol::RecordSlot& slot) { sums.Add(offset, slot); });
+    copier->ForEach<protocol::RecordSlot>(area, [&](uint64_t offset, const protocol::RecordSlot& slot) {
+      if (range.Holds(protocol::StackOf(slot.stack_birth))) sums.Add(offset, slot);
+    });
   }
   sums.ShareOutThreads();
   return sums;

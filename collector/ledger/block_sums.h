@@ -12,6 +12,7 @@
 #include "collector/ledger/page_directory.h"
 #include "collector/ledger/process_clock.h"
 #include "collector/ledger/slot_copier.h"
+#include "collector/ledger/stack_parts.h"
 #include "collector/ledger/weight.h"
 #include "collector/snapshot/model.h"
 #include "preload/protocol/layout.h"
@@ -65,8 +66,8 @@ void AddWeighted(snapshot::Weighted* sum, const snapshot::Weighted& other);
 
 class BlockSums {
  public:
-  // Sweeps every record area. `floor_interval_bytes`: T_floor of the header.
-  static BlockSums Sweep(SlotCopier* copier, const PageDirectory& directory, const ProcessClock& clock,
+  // Sweeps every record area for the blocks of the stacks in `range`. `floor_interval_bytes`: T_floor of the header.
+  static BlockSums Sweep(SlotCopier* copier, const PageDirectory& directory, StackRange range, const ProcessClock& clock,
                          uint64_t floor_interval_bytes);
 
   uint32_t size() const { return index_.size(); }

@@ -36,26 +36,30 @@ InheritedBlocks FromTally(const protocol::InheritedTally& tally, double bytes_va
 
 }  // namespace
 
-std::vector<InheritedBlocks> ReadInheritedBlocks(const PageFile& file, const PageDirectory& directory,
-                                                 uint64_t* refused) {
-  std::vector<InheritedBlocks> all;
+void ForEachInherited(const PageFile& file, const PageDirectory& directory,
+                      const std::function<void(const protocol::InheritedTally&)>& visit) {
   protocol::InheritedTally page[protocol::kPageBytes / sizeof(protocol::InheritedTally)];
   for (const Area& area : directory.Areas(protocol::AreaKind::kInheritedBlocks)) {
     for (uint64_t at = area.offset; at < area.offset + area.bytes; at += protocol::kPageBytes) {
       if (!file.Read(at, page, sizeof(page))) break;
       for (const protocol::InheritedTally& tally : page) {
-        if (tally.samples == 0) continue;
-        const double variance = std::bit_cast<double>(tally.live_bytes_var);
-        const bool valid = tally.kind <= static_cast<uint32_t>(protocol::BlockKind::kShm) && std::isfinite(variance) &&
-                           variance >= 0 && all.size() < kMaxEntries;
-        if (valid) {
-          all.push_back(FromTally(tally, variance));
-        } else {
-          ++*refused;
-        }
+        if (tally.samples != 0) visit(tally);
       }
     }
   }
+}
+
+std::vector<InheritedBlocks> ReadInheritedBlocks(const PageFile& file, const PageDirectory& directory, StackRange range,
+                                                 uint64_t* refused) {
+  std::vector<InheritedBlocks> all;
+  ForEachInherited(file, directory, [&](const protocol::InheritedTally& tally) {
+    if (!range.Holds(tally.stack)) return;
+    const double variance = std::bit_cast<double>(tally.live_bytes_var);
+    const bool valid = tally.kind <= static_cast<uint32_t>(protocol::BlockKind::kShm) && std::isfinite(variance) &&
+                       variance >= 0 && all.size() < kMaxEntries;
+    if (valid) all.push_back(FromTally(tally, variance));
+    else ++*refused;
+  });
   return all;
 }
 

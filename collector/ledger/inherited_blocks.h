@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "collector/ledger/page_directory.h"
 #include "collector/ledger/page_file.h"
+#include "collector/ledger/stack_parts.h"
 #include "collector/snapshot/model.h"
 #include "preload/protocol/layout.h"
 
@@ -21,8 +23,12 @@ struct InheritedBlocks {
   uint64_t freed_samples = 0;
 };
 
-// Entries that make no sense are left out and counted in `refused`.
-std::vector<InheritedBlocks> ReadInheritedBlocks(const PageFile& file, const PageDirectory& directory,
+// Calls visit(const protocol::InheritedTally&) for every entry in use, unchecked.
+void ForEachInherited(const PageFile& file, const PageDirectory& directory,
+                      const std::function<void(const protocol::InheritedTally&)>& visit);
+
+// Of the stacks in `range`. Entries that make no sense are left out and counted in `refused`.
+std::vector<InheritedBlocks> ReadInheritedBlocks(const PageFile& file, const PageDirectory& directory, StackRange range,
                                                  uint64_t* refused);
 
 }  // namespace leakhunt::ledger

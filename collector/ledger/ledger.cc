@@ -16,6 +16,7 @@
 #include "collector/ledger/sightings.h"
 #include "collector/ledger/site_rows.h"
 #include "collector/ledger/slot_copier.h"
+#include "collector/ledger/stack_parts.h"
 #include "collector/ledger/stack_table.h"
 #include "collector/ledger/tally_sums.h"
 
@@ -45,28 +46,6 @@ Evidence ChooseEvidence(const CaptureOptions& options, const protocol::ProcessHe
   return options.process_alive ? Evidence::kNone : Evidence::kFinal;
 }
 
-// Everything read from the pages in one capture, before stacks have meaning.
-struct Reading {
-  TallyMarks before;
-  TallySums after;
-  std::vector<InheritedBlocks> inherited;
-  HandleSighting handles;
-  std::vector<HandleTotalsOfStack> handle_totals;
-  uint64_t refused = 0;
-
-  std::vector<uint32_t> References(const BlockSums& blocks) const;
-};
-
-std::vector<uint32_t> Reading::References(const BlockSums& blocks) const {
-  std::vector<uint32_t> references;
-  for (uint32_t i = 0; i < blocks.size(); ++i) references.push_back(StackOfKey(blocks.KeyAt(i)));
-  for (uint32_t i = 0; i < after.size(); ++i) references.push_back(StackOfKey(after.KeyAt(i)));
-  for (const InheritedBlocks& blocks_of_stack : inherited) references.push_back(blocks_of_stack.stack);
-  for (const RecordedHandle& handle : handles.live) references.push_back(handle.stack);
-  for (const HandleTotalsOfStack& totals : handle_totals) references.push_back(totals.stack);
-  return references;
-}
-
 }  // namespace
 
 struct ProcessLedger::State {
@@ -76,12 +55,150 @@ struct ProcessLedger::State {
   Sightings site_sightings;
   Sightings handle_sightings;
   HandleReconciler reconciler;
-
-  void FillSites(const CaptureOptions& options, const ProcessClock& clock, const StackTable& stacks, Reading* reading,
-                 BlockSums blocks, ThreadTable* threads, ScopeTable* scopes, snapshot::Rows* rows);
-  void FillHandleRows(const CaptureOptions& options, const protocol::ProcessHeader& header, const ProcessClock& clock,
-                      const StackTable& stacks, Reading* reading, ThreadTable* threads, snapshot::Snapshot* out);
 };
+
+namespace {
+
+// The work of one capture.
+class Capturing {
+ public:
+  Capturing(const CaptureOptions& options, const protocol::ProcessHeader& header, ProcessLedger::State* state,
+            snapshot::Rows* rows, snapshot::Snapshot* out)
+      : options_(options),
+        state_(*state),
+        file_(state->file),
+        header_(header),
+        clock_(header, options.now_ms),
+        copier_(file_, options.process_alive ? PageWriter::kActive : PageWriter::kGone),
+        directory_(PageDirectory::Read(file_, header.extents)),
+        stacks_(file_, rows),
+        rows_(rows),
+        out_(out) {}
+
+  Result<Unit> Run();
+
+ private:
+  Status LookAgain();
+  Status Handles();
+  void FillHandleRows(HandleSighting seen, const std::vector<HandleTotalsOfStack>& totals);
+  Status Sites(const StackPart& part);
+  Result<BlockSums> SweepBlocks(StackRange range);
+
+  const CaptureOptions& options_;
+  ProcessLedger::State& state_;
+  PageFile& file_;
+  protocol::ProcessHeader header_;
+  ProcessClock clock_;
+  SlotCopier copier_;
+  PageDirectory directory_;
+  StackTable stacks_;
+  ThreadTable threads_;
+  ScopeTable scopes_;
+  snapshot::Rows* rows_;
+  snapshot::Snapshot* out_;
+  uint64_t refused_ = 0;
+};
+
+// What a live process has added meanwhile: areas, the stacks in them, names.
+Status Capturing::LookAgain() {
+  if (options_.process_alive) {
+    if (Status size = file_.RefreshSize(); !size) return size;
+    Result<protocol::ProcessHeader> header = file_.ReadHeader();
+    if (!header) return std::move(header).error();
+    header_ = *header;
+    directory_ = PageDirectory::Read(file_, header_.extents);
+  }
+  threads_.Refresh(file_, directory_, clock_);
+  scopes_.Refresh(file_, directory_);
+  return Ok();
+}
+
+Result<Unit> Capturing::Run() {
+  if (Status handles = Handles(); !handles) return handles;
+  state_.site_sightings.BeginCapture(clock_.started_ms());
+  for (const StackPart& part : StackParts(file_, directory_)) {
+    if (Status sites = Sites(part); !sites) return sites;
+  }
+  state_.site_sightings.EndCapture(options_.now_ms);
+  refused_ += directory_.refused() + stacks_.refused();
+  FillFromHeader(header_, clock_, options_, refused_, out_);
+  stacks_.MoveInto(out_);
+  threads_.MoveInto(out_);
+  scopes_.MoveInto(out_);
+  return Ok();
+}
+
+Status Capturing::Handles() {
+  HandleSighting seen = ReadHandles(&copier_, directory_);
+  if (Status looked = LookAgain(); !looked) return looked;
+  const std::vector<HandleTotalsOfStack> totals = ReadHandleTallies(file_, directory_);
+  std::vector<uint32_t> references;
+  for (const RecordedHandle& handle : seen.live) references.push_back(handle.stack);
+  for (const HandleTotalsOfStack& of_stack : totals) references.push_back(of_stack.stack);
+  stacks_.Resolve(directory_, std::move(references));
+  refused_ += seen.refused;
+  FillHandleRows(std::move(seen), totals);
+  return Ok();
+}
+
+void Capturing::FillHandleRows(HandleSighting seen, const std::vector<HandleTotalsOfStack>& totals) {
+  out_->handle_sites.clear();
+  out_->untracked.clear();
+  if ((header_.track & protocol::kTrackHandles) == 0) return;
+  std::vector<KernelHandle> list;
+  const Evidence evidence = ChooseEvidence(options_, header_, seen, &list);
+  const auto closed_types = std::move(seen.closed_types);
+  const bool injected = (header_.flags & protocol::kFlagInjected) != 0;
+  Reconciled reconciled = state_.reconciler.Reconcile(std::move(seen), list, evidence, injected);
+  HandleRowsInput input;
+  input.reconciled = &reconciled;
+  input.totals = &totals;
+  input.closed_types = &closed_types;
+  input.now_ms = options_.now_ms;
+  state_.handle_sightings.BeginCapture(clock_.started_ms());
+  FillHandles(input, stacks_, clock_, &threads_, &state_.handle_sightings, out_);
+  state_.handle_sightings.EndCapture(options_.now_ms);
+}
+
+// What was born during the sweep may lie in areas that did not exist before it, and so may its stack. And a floor that rose
+// during it has taken records away whose weight the others must carry: sweep again.
+Result<BlockSums> Capturing::SweepBlocks(StackRange range) {
+  BlockSums blocks = BlockSums::Sweep(&copier_, directory_, range, clock_, header_.floor_interval_bytes);
+  for (int attempt = 0; attempt < kSweepAttempts; ++attempt) {
+    if (Status looked = LookAgain(); !looked) return std::move(looked).error();
+    if (!options_.process_alive || header_.floor_interval_bytes == blocks.floor_interval_bytes()) break;
+    blocks = BlockSums::Sweep(&copier_, directory_, range, clock_, header_.floor_interval_bytes);
+  }
+  return blocks;
+}
+
+Status Capturing::Sites(const StackPart& part) {
+  TallyMarks before;
+  if (options_.process_alive) before = TallyMarks(TallySums::Read(file_, part.tally_pages, part.range));
+  Result<BlockSums> blocks = SweepBlocks(part.range);
+  if (!blocks) return std::move(blocks).error();
+  // Stacks that were new meanwhile are in the last part, unless they took the place of freed pages.
+  const bool grown = options_.process_alive && part.range.IsLast();
+  TallySums after = TallySums::Read(file_, grown ? TallyPages(file_, directory_) : part.tally_pages, part.range);
+  const std::vector<InheritedBlocks> inherited = ReadInheritedBlocks(file_, directory_, part.range, &refused_);
+  refused_ += blocks->refused() + after.refused();
+
+  std::vector<uint32_t> references;
+  for (uint32_t i = 0; i < blocks->size(); ++i) references.push_back(StackOfKey(blocks->KeyAt(i)));
+  for (uint32_t i = 0; i < after.size(); ++i) references.push_back(StackOfKey(after.KeyAt(i)));
+  for (const InheritedBlocks& of_stack : inherited) references.push_back(of_stack.stack);
+  stacks_.Resolve(directory_, std::move(references));
+
+  SiteRows sites(stacks_, clock_);
+  sites.AddBlocks(*std::move(blocks), &scopes_);
+  sites.AddTallies(options_.process_alive ? &before : nullptr, std::move(after));
+  before = TallyMarks();
+  sites.AddInherited(inherited);
+  sites.Finish(&threads_, &state_.site_sightings, options_.now_ms, rows_);
+  return Ok();
+}
+
+}  // namespace
 
 ProcessLedger::ProcessLedger(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ProcessLedger::~ProcessLedger() = default;
@@ -96,83 +213,10 @@ Result<protocol::ProcessHeader> ProcessLedger::ReadHeader() { return state_->fil
 
 Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Rows* rows,
                                     snapshot::Snapshot* out) {
-  PageFile& file = state_->file;
-  if (Status size = file.RefreshSize(); !size) return size;
-  Result<protocol::ProcessHeader> first = file.ReadHeader();
-  if (!first) return std::move(first).error();
-  const ProcessClock clock(*first, options.now_ms);
-  SlotCopier copier(file, options.process_alive ? PageWriter::kActive : PageWriter::kGone);
-  Reading reading;
-
-  PageDirectory directory = PageDirectory::Read(file, first->extents);
-  if (options.process_alive) reading.before = TallyMarks(TallySums::Read(file, directory));
-  BlockSums blocks = BlockSums::Sweep(&copier, directory, clock, first->floor_interval_bytes);
-  reading.handles = ReadHandles(&copier, directory);
-
-  // What was born during the sweep may lie in areas that did not exist before it, and so may its stack. And a floor
-  // that rose during it has taken records away whose weight the others must carry: sweep again.
-  Result<protocol::ProcessHeader> header = file.ReadHeader();
-  for (int attempt = 0; options.process_alive && attempt < kSweepAttempts; ++attempt) {
-    if (Status size = file.RefreshSize(); !size) return size;
-    header = file.ReadHeader();
-    if (!header) break;
-    directory = PageDirectory::Read(file, header->extents);
-    const uint32_t floor_bytes = header->floor_interval_bytes;
-    if (floor_bytes == blocks.floor_interval_bytes()) break;
-    blocks = BlockSums::Sweep(&copier, directory, clock, floor_bytes);
-  }
+  if (Status size = state_->file.RefreshSize(); !size) return size;
+  Result<protocol::ProcessHeader> header = state_->file.ReadHeader();
   if (!header) return std::move(header).error();
-  reading.after = TallySums::Read(file, directory);
-  reading.inherited = ReadInheritedBlocks(file, directory, &reading.refused);
-  reading.handle_totals = ReadHandleTallies(file, directory);
-
-  StackTable stacks(file, directory, rows);
-  stacks.Resolve(reading.References(blocks));
-  ThreadTable threads = ThreadTable::Read(file, directory, clock);
-  ScopeTable scopes = ScopeTable::Read(file, directory);
-  const uint64_t refused = reading.refused + directory.refused() + blocks.refused() + reading.after.refused() +
-                           reading.handles.refused + stacks.refused();
-  state_->FillSites(options, clock, stacks, &reading, std::move(blocks), &threads, &scopes, rows);
-  state_->FillHandleRows(options, *header, clock, stacks, &reading, &threads, out);
-  FillFromHeader(*header, clock, options, refused, out);
-  stacks.MoveInto(out);
-  threads.MoveInto(out);
-  scopes.MoveInto(out);
-  return Ok();
-}
-
-void ProcessLedger::State::FillSites(const CaptureOptions& options, const ProcessClock& clock, const StackTable& stacks,
-                                     Reading* reading, BlockSums blocks, ThreadTable* threads, ScopeTable* scopes,
-                                     snapshot::Rows* rows) {
-  SiteRows sites(stacks, clock);
-  sites.AddBlocks(std::move(blocks), scopes);
-  sites.AddTallies(options.process_alive ? &reading->before : nullptr, std::move(reading->after));
-  reading->before = TallyMarks();
-  sites.AddInherited(reading->inherited);
-  site_sightings.BeginCapture(clock.started_ms());
-  sites.Finish(threads, &site_sightings, options.now_ms, rows);
-  site_sightings.EndCapture(options.now_ms);
-}
-
-void ProcessLedger::State::FillHandleRows(const CaptureOptions& options, const protocol::ProcessHeader& header,
-                                          const ProcessClock& clock, const StackTable& stacks, Reading* reading,
-                                          ThreadTable* threads, snapshot::Snapshot* out) {
-  out->handle_sites.clear();
-  out->untracked.clear();
-  if ((header.track & protocol::kTrackHandles) == 0) return;
-  std::vector<KernelHandle> list;
-  const Evidence evidence = ChooseEvidence(options, header, reading->handles, &list);
-  const auto closed_types = std::move(reading->handles.closed_types);
-  const bool injected = (header.flags & protocol::kFlagInjected) != 0;
-  Reconciled reconciled = reconciler.Reconcile(std::move(reading->handles), list, evidence, injected);
-  HandleRowsInput input;
-  input.reconciled = &reconciled;
-  input.totals = &reading->handle_totals;
-  input.closed_types = &closed_types;
-  input.now_ms = options.now_ms;
-  handle_sightings.BeginCapture(clock.started_ms());
-  FillHandles(input, stacks, clock, threads, &handle_sightings, out);
-  handle_sightings.EndCapture(options.now_ms);
+  return Capturing(options, *header, state_.get(), rows, out).Run();
 }
 
 }  // namespace leakhunt::ledger

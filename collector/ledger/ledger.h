@@ -52,11 +52,15 @@ class ProcessLedger {
   // Hands stacks and sites to `rows` and fills process, sampling, losses, modules, frames, threads, scopes, handles and
   // activity of `out`; leaves number, time, reason, label, vitals, limits and handle_totals.limit alone. Of a live
   // process the figures carry what moved meanwhile. Handle reconciliation counts captures, so `kernel_handles` should
-  // be given whenever it can be. On error `rows` was given nothing.
+  // be given whenever it can be. On error what `rows` was given is of no use.
+  //
+  // A process of very many stacks is read part by part (stack_parts.h), each at its own moment: every site is true
+  // to its moment, and the sites of a live process are some tens of milliseconds apart.
   Result<Unit> Capture(const CaptureOptions& options, snapshot::Rows* rows, snapshot::Snapshot* out);
 
+  struct State;  // ledger.cc
+
  private:
-  struct State;
   explicit ProcessLedger(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

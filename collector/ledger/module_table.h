@@ -25,6 +25,7 @@ class ModuleTable {
   const std::string& Identity(uint32_t module) const;
 
   bool StillLoaded(uint32_t module) const;
+  uint32_t FirstEpoch(uint32_t module) const { return epochs_[module].first; }
 
   uint64_t refused() const { return refused_; }
 

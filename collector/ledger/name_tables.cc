@@ -32,20 +32,17 @@ void ForEachEntry(const PageFile& file, const PageDirectory& directory, protocol
 
 }  // namespace
 
-ThreadTable ThreadTable::Read(const PageFile& file, const PageDirectory& directory, const ProcessClock& clock) {
-  ThreadTable table;
-  ForEachEntry<protocol::ThreadRecord>(file, directory, protocol::AreaKind::kThreads,
-                                       [&](const protocol::ThreadRecord& record) {
-                                         if (record.tid == 0 || table.threads_.size() >= kMaxThreads) return;
-                                         if (table.indices_.FindOrAdd(record.index) != table.threads_.size()) return;
-                                         snapshot::Thread thread;
-                                         thread.tid = record.tid;
-                                         thread.name = Text(record.name);
-                                         thread.started_ms = clock.TickMs(record.start_tick);
-                                         thread.ended_ms = record.end_tick == 0 ? 0 : clock.TickMs(record.end_tick);
-                                         table.threads_.push_back(std::move(thread));
-                                       });
-  return table;
+void ThreadTable::Refresh(const PageFile& file, const PageDirectory& directory, const ProcessClock& clock) {
+  ForEachEntry<protocol::ThreadRecord>(
+      file, directory, protocol::AreaKind::kThreads, [&](const protocol::ThreadRecord& record) {
+        if (record.tid == 0 || (threads_.size() >= kMaxThreads && indices_.Find(record.index) == KeyIndex::kAbsent)) return;
+        snapshot::Thread& thread = threads_[IndexOf(record.index)];
+        if (thread.tid != 0) return;
+        thread.tid = record.tid;
+        thread.name = Text(record.name);
+        thread.started_ms = clock.TickMs(record.start_tick);
+        thread.ended_ms = record.end_tick == 0 ? 0 : clock.TickMs(record.end_tick);
+      });
 }
 
 uint32_t ThreadTable::IndexOf(uint32_t thread_index) {
@@ -57,15 +54,13 @@ uint32_t ThreadTable::IndexOf(uint32_t thread_index) {
 
 ScopeTable::ScopeTable() : names_{""} { indices_.FindOrAdd(0); }
 
-ScopeTable ScopeTable::Read(const PageFile& file, const PageDirectory& directory) {
-  ScopeTable table;
+void ScopeTable::Refresh(const PageFile& file, const PageDirectory& directory) {
   ForEachEntry<protocol::ScopeRecord>(file, directory, protocol::AreaKind::kScopes,
                                       [&](const protocol::ScopeRecord& record) {
                                         if (record.index == 0 || record.index >= kMaxScopes) return;
-                                        if (table.indices_.FindOrAdd(record.index) != table.names_.size()) return;
-                                        table.names_.push_back(Text(record.name));
+                                        const uint32_t number = indices_.FindOrAdd(record.index);
+                                        if (number == names_.size()) names_.push_back(Text(record.name));
                                       });
-  return table;
 }
 
 uint32_t ScopeTable::IndexOf(uint32_t scope) {

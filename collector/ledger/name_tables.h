@@ -15,7 +15,8 @@ namespace leakhunt::ledger {
 
 class ThreadTable {
  public:
-  static ThreadTable Read(const PageFile& file, const PageDirectory& directory, const ProcessClock& clock);
+  // Takes in the threads that the process has by now. Indices stay as they are.
+  void Refresh(const PageFile& file, const PageDirectory& directory, const ProcessClock& clock);
 
   // Index into the snapshot's threads. A thread index nobody described (0: unknown or several) gets a nameless entry.
   uint32_t IndexOf(uint32_t thread_index);
@@ -29,7 +30,10 @@ class ThreadTable {
 
 class ScopeTable {
  public:
-  static ScopeTable Read(const PageFile& file, const PageDirectory& directory);
+  ScopeTable();
+
+  // Takes in the scopes that the process has by now. Indices stay as they are.
+  void Refresh(const PageFile& file, const PageDirectory& directory);
 
   // Index into the snapshot's scopes; 0 for 0. A scope nobody named is called "scope N".
   uint32_t IndexOf(uint32_t scope);
@@ -37,8 +41,6 @@ class ScopeTable {
   void MoveInto(snapshot::Snapshot* out) { out->scopes = std::move(names_); }
 
  private:
-  ScopeTable();
-
   KeyIndex indices_;
   std::vector<std::string> names_;
 };

@@ -40,6 +40,7 @@ void AddTally(const TallySum& from, TallySum* into) {
   into->born_count_variance += from.born_count_variance;
   into->died_samples += from.died_samples;
   into->died_bytes += from.died_bytes;
+  into->last_birth_tick = std::max(into->last_birth_tick, from.last_birth_tick);
   into->lifetimes.Add(from.lifetimes.All());
 }
 
@@ -60,6 +61,12 @@ SiteRows::Row& SiteRows::RowOf(uint32_t stack, snapshot::SiteKind kind, uint32_t
   const uint32_t number = index_.FindOrAdd(RowKey(stack, kind, scope, inherited));
   if (number == rows_.size()) rows_.emplace_back();
   return rows_[number];
+}
+
+SiteRows::Row& SiteRows::RowOfReference(uint32_t reference, protocol::BlockKind kind, uint32_t scope) {
+  Row& row = RowOf(stacks_.IndexOf(reference), SiteKindOf(kind), scope, false);
+  row.first_tick = std::min(row.first_tick, stacks_.FirstTickOf(reference));
+  return row;
 }
 
 SiteSum& SiteRows::LiveAt(uint32_t number) {
@@ -88,8 +95,7 @@ void SiteRows::AddBlocks(BlockSums blocks, ScopeTable* scopes) {
   live_ = blocks.TakeSums();
   for (uint32_t i = 0; i < live_.size(); ++i) {
     const uint64_t key = blocks.KeyAt(i);
-    const uint32_t stack = stacks_.IndexOf(StackOfKey(key));
-    Row& row = RowOf(stack, SiteKindOf(KindOfKey(key)), scopes->IndexOf(ScopeOfKey(key)), false);
+    Row& row = RowOfReference(StackOfKey(key), KindOfKey(key), scopes->IndexOf(ScopeOfKey(key)));
     if (row.live == kNone) row.live = i;
     else live_[row.live].Merge(live_[i]);
   }
@@ -101,7 +107,7 @@ void SiteRows::AddTallies(const TallyMarks* before, TallySums after) {
   rows_.reserve(rows_.size() + totals_.size());
   for (uint32_t i = 0; i < totals_.size(); ++i) {
     const uint64_t key = after.KeyAt(i);
-    Row& row = RowOf(stacks_.IndexOf(StackOfKey(key)), SiteKindOf(KindOfKey(key)), 0, false);
+    Row& row = RowOfReference(StackOfKey(key), KindOfKey(key), 0);
     if (before != nullptr) {
       const Moved moved = MovedBetween(before->Find(key), MarkOf(totals_[i]));
       if (moved.born_bytes != 0 || moved.born_count != 0 || moved.died_bytes != 0 || moved.died_count != 0) {
@@ -147,6 +153,7 @@ void SiteRows::ShareStackFigures() {
     Row& first = RowScope(key) == 0 ? rows_[i] : RowOf(RowStack(key), RowKind(key), 0, false);
     Row& row = rows_[i];  // after RowOf, which may have moved the rows
     row.moved = first.moved;
+    first.first_tick = std::min(first.first_tick, row.first_tick);
     if (first.totals != kNone && first.totals < totals_.size()) continue;
     if (first.totals == kNone) {
       first.totals = static_cast<uint32_t>(totals_.size() + least_totals_.size());
@@ -159,6 +166,7 @@ void SiteRows::ShareStackFigures() {
     totals.born_count += live.count.value;
     totals.born_bytes_variance += live.bytes.variance;
     totals.born_count_variance += live.count.variance;
+    totals.last_birth_tick = std::max(totals.last_birth_tick, live.last_birth_tick);
   }
 }
 
@@ -196,7 +204,7 @@ void SiteRows::Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms
   for (const uint32_t i : Order()) {
     snapshot::Site site;
     Describe(i, threads, &site);
-    Date(rows_[i], sightings, now_ms, &site);
+    Date(i, sightings, now_ms, &site);
     rows->Add(site);
   }
 }
@@ -258,23 +266,34 @@ void SiteRows::FillCohorts(const Row& row, snapshot::Site* site) const {
   }
 }
 
-// First and last birth. Live blocks say theirs; that others were born and died since the last capture is known from
-// the totals alone, and is dated by the captures around it.
-void SiteRows::Date(const Row& row, Sightings* sightings, int64_t now_ms, snapshot::Site* site) const {
-  const uint64_t content = stacks_.ContentHash(site->stack);
-  const uint64_t row_key = RowKey(0, site->kind, site->scope, site->inherited);
-  Sightings::Span& span = sightings->Of(content ^ (row_key * 0x9E37'79B9'7F4A'7C15ull));
+// First and last birth. What lives says when it was born; of what has died, the stack knows the first and the tally the last
+// (to 2.56 s, taken as late as that allows).
+void SiteRows::Date(uint32_t number, Sightings* sightings, int64_t now_ms, snapshot::Site* site) const {
+  const Row& row = rows_[number];
+  const SiteSum& live = LiveOf(row);
+  const int64_t latest_ms = std::max(now_ms, clock_.started_ms());
   int64_t first_ms = 0, last_ms = 0;
   if (site->inherited) {
     first_ms = site->oldest_birth_ms = row.inherited == kNone ? 0 : inherited_[row.inherited].oldest_ms;
     last_ms = clock_.started_ms();
-  } else if (const SiteSum& live = LiveOf(row); live.bytes.samples > 0) {
+  } else if (live.bytes.samples > 0) {
     first_ms = site->oldest_birth_ms = clock_.TickMs(live.first_birth_tick);
     last_ms = clock_.TickMs(live.last_birth_tick);
   }
-  sightings->Update(site->total_bytes.samples, first_ms, last_ms, std::max(now_ms, clock_.started_ms()), &span);
-  site->first_seen_ms = span.first_ms;
-  site->last_seen_ms = span.last_ms;
+  if (const TallySum* totals = TotalsOf(number); totals != nullptr && totals->samples > 0) {
+    const int64_t met_ms = row.first_tick == StackTable::kNeverMet ? clock_.started_ms() : clock_.TickMs(row.first_tick);
+    first_ms = first_ms == 0 ? met_ms : std::min(first_ms, met_ms);
+    const bool alone = live.bytes.samples == 0 || totals->last_birth_tick > live.last_birth_tick;
+    if (alone) last_ms = clock_.TickMs(totals->last_birth_tick + protocol::kTallyBirthTicks);
+  } else {
+    const uint64_t row_key = RowKey(0, site->kind, site->scope, site->inherited);
+    Sightings::Span& span = sightings->Of(stacks_.ContentHash(site->stack) ^ (row_key * 0x9E37'79B9'7F4A'7C15ull));
+    sightings->Update(0, first_ms, last_ms, latest_ms, &span);
+    first_ms = span.first_ms;
+    last_ms = span.last_ms;
+  }
+  site->first_seen_ms = std::min(first_ms, latest_ms);
+  site->last_seen_ms = std::min(last_ms, latest_ms);
 }
 
 }  // namespace leakhunt::ledger

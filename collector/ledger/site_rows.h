@@ -3,7 +3,7 @@
 // A row is (kind, stack content, scope, inherited). Live figures come from records alone. Totals, deaths and
 // lifetimes are known by stack, not by scope, and stand in the stack's row of scope 0, which is made when no live
 // block did; a stack whose blocks are all gone has a row too. What moved during the sweep is known by stack as well
-// and bounds every row of it.
+// and bounds every row of it. Rows are made part by part (stack_parts.h).
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,8 @@ class SiteRows {
 
   void AddInherited(const std::vector<InheritedBlocks>& inherited);
 
-  // Hands on the rows, largest live first; those of which nothing lives come last, in no order.
+  // Hands on the rows, largest live first; those of which nothing lives come last, in no order. `sightings` keeps
+  // what the pages do not tell: when a scope was first and last seen.
   void Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms, snapshot::Rows* rows);
 
  private:
@@ -46,6 +47,7 @@ class SiteRows {
     uint32_t totals = kNone;     // in totals_, or beyond them in least_totals_
     uint32_t moved = kNone;      // in moved_
     uint32_t inherited = kNone;  // in inherited_
+    uint32_t first_tick = StackTable::kNeverMet;
   };
   struct InheritedPart {
     uint64_t freed_samples = 0;
@@ -57,12 +59,13 @@ class SiteRows {
   TallySum& TotalsAt(uint32_t number);
   const TallySum* TotalsOf(uint32_t row) const;
   Row& RowOf(uint32_t stack, snapshot::SiteKind kind, uint32_t scope, bool inherited);
+  Row& RowOfReference(uint32_t reference, protocol::BlockKind kind, uint32_t scope);
   void ShareStackFigures();
   std::vector<uint32_t> Order() const;
   void Describe(uint32_t number, ThreadTable* threads, snapshot::Site* site);
   static void FillTotals(const TallySum& totals, const Moved& moved, snapshot::Site* site);
   void FillCohorts(const Row& row, snapshot::Site* site) const;
-  void Date(const Row& row, Sightings* sightings, int64_t now_ms, snapshot::Site* site) const;
+  void Date(uint32_t number, Sightings* sightings, int64_t now_ms, snapshot::Site* site) const;
 
   const StackTable& stacks_;
   ProcessClock clock_;

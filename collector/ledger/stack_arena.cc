@@ -14,10 +14,20 @@ constexpr uint64_t kMaxSteps = uint64_t{1} << 24;  // over all stacks of a captu
 
 }  // namespace
 
-StackArena::StackArena(const PageFile& file, const PageDirectory& directory) : file_(file), blocks_(kBlocks), outer_(kOuters) {
+StackArena::StackArena(const PageFile& file) : file_(file), blocks_(kBlocks), outer_(kOuters) {}
+
+void StackArena::Refresh(const PageDirectory& directory) {
+  used_.clear();
+  last_ = {};
+  for (const std::unique_ptr<Block>& block : blocks_) {
+    if (block != nullptr) block->offset = ~uint64_t{0};  // records may have been added to it
+  }
+  for (Outer& outer : outer_) {
+    if (!outer.whole) outer.reference = 0;
+  }
   for (const Area& area : directory.Areas(protocol::AreaKind::kStacks)) {
     protocol::AppendHeader head;
-    if (!file.Read(area.offset, &head, sizeof(head))) continue;
+    if (!file_.Read(area.offset, &head, sizeof(head))) continue;
     const uint64_t used = std::min<uint64_t>(head.used_bytes, area.bytes);
     if (used > sizeof(head)) used_.push_back({area.offset + sizeof(head), area.offset + used});
   }
@@ -26,13 +36,15 @@ StackArena::StackArena(const PageFile& file, const PageDirectory& directory) : f
 bool StackArena::Decode(uint32_t reference, RawStack* stack) {
   stack->words.clear();
   stack->truncated = false;
-  uint32_t parent = 0;
-  if (reference == 0 || !AppendRecord(reference, stack, &stack->epoch, &parent)) {
+  protocol::StackRecord record;
+  if (reference == 0 || !AppendRecord(reference, stack, &record)) {
     stack->words.clear();
     return false;
   }
-  if (parent == 0) return true;
-  const RawStack* outer = OuterFrames(parent);
+  stack->epoch = record.epoch;
+  stack->first_tick = record.first_tick;
+  if (record.parent == 0) return true;
+  const RawStack* outer = OuterFrames(record.parent);
   if (outer == nullptr) {
     stack->words.clear();
     return false;
@@ -58,7 +70,9 @@ bool StackArena::FollowChain(uint32_t reference, RawStack* stack) {
   stack->words.clear();
   stack->truncated = false;
   for (int hop = 0; reference != 0; ++hop) {
-    if (!AppendRecord(reference, stack, &stack->epoch, &reference)) return false;
+    protocol::StackRecord record;
+    if (!AppendRecord(reference, stack, &record)) return false;
+    reference = record.parent;
     if (reference == 0) return true;
     if (stack->words.size() >= protocol::kMaxFrames || hop >= kMaxChain) {
       stack->truncated = true;
@@ -69,19 +83,16 @@ bool StackArena::FollowChain(uint32_t reference, RawStack* stack) {
 }
 
 // The frames of one record. A parent lies lower in the file, so that chains end.
-bool StackArena::AppendRecord(uint32_t reference, RawStack* stack, uint32_t* epoch, uint32_t* parent) {
+bool StackArena::AppendRecord(uint32_t reference, RawStack* stack, protocol::StackRecord* record) {
   if (++steps_ > kMaxSteps) return false;
   const uint64_t offset = protocol::StackOffset(reference);
-  protocol::StackRecord record;
   const uint64_t end = UsedEnd(offset);
-  if (end == 0 || end - offset < sizeof(record) || !Copy(offset, &record, sizeof(record))) return false;
-  const uint64_t words_bytes = uint64_t{record.frames} * sizeof(uint64_t);
-  if (record.frames > protocol::kMaxFrames || end - offset - sizeof(record) < words_bytes) return false;
-  if (record.parent >= reference) return false;
-  if ((record.flags & (protocol::kStackTruncated | protocol::kStackShortened)) != 0) stack->truncated = true;
-  *epoch = record.epoch;
-  *parent = record.parent;
-  return Append(offset + sizeof(record), record, stack);
+  if (end == 0 || end - offset < sizeof(*record) || !Copy(offset, record, sizeof(*record))) return false;
+  const uint64_t words_bytes = uint64_t{record->frames} * sizeof(uint64_t);
+  if (record->frames > protocol::kMaxFrames || end - offset - sizeof(*record) < words_bytes) return false;
+  if (record->parent >= reference) return false;
+  if ((record->flags & (protocol::kStackTruncated | protocol::kStackShortened)) != 0) stack->truncated = true;
+  return Append(offset + sizeof(*record), *record, stack);
 }
 
 bool StackArena::Append(uint64_t offset, const protocol::StackRecord& record, RawStack* stack) {

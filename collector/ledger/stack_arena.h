@@ -20,19 +20,23 @@ namespace leakhunt::ledger {
 struct RawStack {
   std::vector<uint64_t> words;  // as the guest wrote them, kFrameExactPc included
   uint32_t epoch = 0;
+  uint32_t first_tick = 0;  // when the innermost record was interned
   bool truncated = false;
 };
 
 class StackArena {
  public:
-  StackArena(const PageFile& file, const PageDirectory& directory);
+  explicit StackArena(const PageFile& file);
+
+  // Takes in what the stack areas hold by now.
+  void Refresh(const PageDirectory& directory);
 
   // False when the reference leads nowhere or the chain breaks; `stack` is then empty. Never more than
   // protocol::kMaxFrames words: what is deeper is cut and marked truncated.
   bool Decode(uint32_t reference, RawStack* stack);
 
  private:
-  static constexpr size_t kBlocks = 1024;
+  static constexpr size_t kBlocks = 128;
   struct Block {
     uint64_t offset = ~uint64_t{0};
     std::array<uint8_t, protocol::kPageBytes> bytes;
@@ -55,7 +59,7 @@ class StackArena {
   bool Copy(uint64_t offset, void* into, size_t bytes);
   const Block* BlockAt(uint64_t offset);
   bool Append(uint64_t offset, const protocol::StackRecord& record, RawStack* stack);
-  bool AppendRecord(uint32_t reference, RawStack* stack, uint32_t* epoch, uint32_t* parent);
+  bool AppendRecord(uint32_t reference, RawStack* stack, protocol::StackRecord* record);
   bool FollowChain(uint32_t reference, RawStack* stack);
   const RawStack* OuterFrames(uint32_t reference);
 

@@ -8,10 +8,9 @@ namespace leakhunt::ledger {
 
 namespace {
 
-constexpr uint64_t kMaxFrameUses = uint64_t{1} << 25;  // 128 MiB of indices: no program has so many stacks
-constexpr uint64_t kRecentWords = 1024;
-constexpr uint64_t kAddressLimit = uint64_t{1} << 48;
-constexpr uint32_t kEpochLimit = 1u << 15;
+constexpr uint64_t kMaxFrameUses = uint64_t{40} << 20;  // of three bytes each: what a reader takes
+constexpr uint32_t kMaxStacks = 1u << 20;
+constexpr uint64_t kRecentWords = 8192;
 
 uint64_t FrameHash(const std::string& identity, uint64_t offset) {
   std::string content = identity;
@@ -21,27 +20,62 @@ uint64_t FrameHash(const std::string& identity, uint64_t offset) {
 
 }  // namespace
 
-StackTable::StackTable(const PageFile& file, const PageDirectory& directory, snapshot::Rows* rows)
-    : file_(file), directory_(directory), modules_(ModuleTable::Read(file, directory)), recent_(kRecentWords), rows_(rows) {
-  Intern(RawStack{});
+StackTable::StackTable(const PageFile& file, snapshot::Rows* rows)
+    : file_(file), arena_(file), recent_(kRecentWords), rows_(rows) {
+  rows_->Add(stack_);  // the unknown one
 }
 
-void StackTable::Resolve(std::vector<uint32_t> references) {
+void StackTable::Resolve(const PageDirectory& directory, std::vector<uint32_t> references) {
+  RefreshModules(directory);
+  arena_.Refresh(directory);
   references_ = StackReferences(std::move(references));
-  stack_of_reference_.reserve(references_.Sorted().size());
-  contents_.Reserve(references_.Sorted().size() + 1);
-  StackArena arena(file_, directory_);
+  resolved_.clear();
+  resolved_.reserve(references_.Sorted().size());
+  first_index_ += contents_.size();
+  contents_ = KeyIndex();
+  contents_.Reserve(references_.Sorted().size());
   RawStack raw;
   for (const uint32_t reference : references_.Sorted()) {
-    const bool decoded = frame_uses_ < kMaxFrameUses && arena.Decode(reference, &raw);
-    if (!decoded) ++refused_;
-    stack_of_reference_.push_back(decoded ? Intern(raw) : 0);
+    const bool room = frame_uses_ < kMaxFrameUses && first_index_ + contents_.size() < kMaxStacks;
+    if (room && arena_.Decode(reference, &raw)) {
+      resolved_.push_back({Intern(raw), raw.first_tick});
+    } else {
+      ++refused_;
+      resolved_.push_back({0, kNeverMet});
+    }
   }
 }
 
 uint32_t StackTable::IndexOf(uint32_t reference) const {
   const uint32_t number = references_.Find(reference);
-  return number == StackReferences::kAbsent ? 0 : stack_of_reference_[number];
+  return number == StackReferences::kAbsent ? 0 : resolved_[number].stack;
+}
+
+uint32_t StackTable::FirstTickOf(uint32_t reference) const {
+  const uint32_t number = references_.Find(reference);
+  return number == StackReferences::kAbsent ? kNeverMet : resolved_[number].first_tick;
+}
+
+// Modules come and go at other places of the table; those that frames name already keep their numbers.
+void StackTable::RefreshModules(const PageDirectory& directory) {
+  modules_ = ModuleTable::Read(file_, directory);
+  kept_number_.assign(modules_.modules().size(), kNone);
+  for (uint32_t k = 0; k < kept_.size(); ++k) {
+    const uint32_t place = modules_.Find(kept_[k].module.start, kept_[k].first_epoch);
+    if (place != snapshot::kNoModule && modules_.FirstEpoch(place) == kept_[k].first_epoch &&
+        modules_.modules()[place] == kept_[k].module) {
+      kept_number_[place] = k;
+    }
+  }
+  recent_.assign(kRecentWords, RecentWord{});
+}
+
+uint32_t StackTable::Keep(uint32_t module) {
+  if (kept_number_[module] == kNone) {
+    kept_number_[module] = static_cast<uint32_t>(kept_.size());
+    kept_.push_back({modules_.modules()[module], modules_.FirstEpoch(module)});
+  }
+  return kept_number_[module];
 }
 
 uint32_t StackTable::Intern(const RawStack& raw) {
@@ -51,31 +85,22 @@ uint32_t StackTable::Intern(const RawStack& raw) {
     stack_.frames.push_back(FrameOf(word, raw.epoch));
     hashes_.push_back(frame_hashes_[stack_.frames.back()]);
   }
+  if (hashes_.empty()) return 0;
   stack_.truncated = raw.truncated;
-  stack_.content_hash = hashes_.empty() ? 0 : XXH3_64bits(hashes_.data(), hashes_.size() * sizeof(hashes_[0]));
+  stack_.content_hash = XXH3_64bits(hashes_.data(), hashes_.size() * sizeof(hashes_[0]));
   const uint32_t known = contents_.size();
-  const uint32_t index = contents_.FindOrAdd(stack_.content_hash);
-  if (index == known) {
+  const uint32_t number = contents_.FindOrAdd(stack_.content_hash);
+  if (number == known) {
     frame_uses_ += stack_.frames.size();
     rows_->Add(stack_);
   }
-  return index;
+  return first_index_ + number;
 }
 
 uint32_t StackTable::FrameOf(uint64_t word, uint32_t epoch) {
-  RecentWord& recent = recent_[(word ^ word >> 12) % kRecentWords];
-  if (recent.word != word || recent.epoch != epoch || recent.frame == kNone) recent = {word, epoch, LookUpFrame(word, epoch)};
+  RecentWord& recent = recent_[(word ^ word >> 13) % kRecentWords];
+  if (recent.word != word || recent.epoch != epoch || recent.frame == kNone) recent = {word, epoch, ResolveFrame(word, epoch)};
   return recent.frame;
-}
-
-uint32_t StackTable::LookUpFrame(uint64_t word, uint32_t epoch) {
-  const uint64_t address = word & ~protocol::kFrameExactPc;
-  const uint32_t epoch_number = epochs_.size() < kEpochLimit ? epochs_.FindOrAdd(epoch) : epochs_.Find(epoch);
-  if (address >= kAddressLimit || epoch_number >= kEpochLimit) return ResolveFrame(word, epoch);
-  const uint64_t exact = word >> 63;
-  const uint32_t known = words_.FindOrAdd(address | (exact << 48) | (static_cast<uint64_t>(epoch_number) << 49));
-  if (known == frame_of_word_.size()) frame_of_word_.push_back(ResolveFrame(word, epoch));
-  return frame_of_word_[known];
 }
 
 uint32_t StackTable::ResolveFrame(uint64_t word, uint32_t epoch) {
@@ -83,12 +108,17 @@ uint32_t StackTable::ResolveFrame(uint64_t word, uint32_t epoch) {
   const bool exact = (word & protocol::kFrameExactPc) != 0;
   snapshot::Frame frame;
   // A call may be the last instruction of its object: the return address then lies one past it.
-  frame.module = modules_.Find(exact || address == 0 ? address : address - 1, epoch);
-  frame.offset = frame.module == snapshot::kNoModule ? address : address - modules_.modules()[frame.module].bias;
+  const uint32_t module = modules_.Find(exact || address == 0 ? address : address - 1, epoch);
   frame.flags = exact ? snapshot::kFrameExact : 0;
-  const std::string none;
-  const uint64_t hash =
-      FrameHash(frame.module == snapshot::kNoModule ? none : modules_.Identity(frame.module), frame.offset);
+  frame.offset = address;
+  uint64_t hash = 0;
+  if (module == snapshot::kNoModule) {
+    hash = FrameHash("", frame.offset);
+  } else {
+    frame.module = Keep(module);
+    frame.offset -= modules_.modules()[module].bias;
+    hash = FrameHash(modules_.Identity(module), frame.offset);
+  }
   const uint64_t salted = hash + (static_cast<uint64_t>(frame.module) * 2 + frame.flags) * 0x9E37'79B9'7F4A'7C15ull;
   const uint32_t index = frame_contents_.FindOrAdd(salted);
   if (index == frames_.size()) {
@@ -99,21 +129,10 @@ uint32_t StackTable::ResolveFrame(uint64_t word, uint32_t epoch) {
 }
 
 void StackTable::MoveInto(snapshot::Snapshot* out) {
-  const std::vector<snapshot::Module>& modules = modules_.modules();
-  std::vector<bool> wanted(modules.size());
-  for (uint32_t i = 0; i < modules.size(); ++i) wanted[i] = modules_.StillLoaded(i);
-  for (const snapshot::Frame& frame : frames_) {
-    if (frame.module != snapshot::kNoModule) wanted[frame.module] = true;
-  }
-  std::vector<uint32_t> place(modules.size(), snapshot::kNoModule);
   out->modules.clear();
-  for (uint32_t i = 0; i < modules.size(); ++i) {
-    if (!wanted[i]) continue;
-    place[i] = static_cast<uint32_t>(out->modules.size());
-    out->modules.push_back(modules[i]);
-  }
-  for (snapshot::Frame& frame : frames_) {
-    if (frame.module != snapshot::kNoModule) frame.module = place[frame.module];
+  for (const KeptModule& kept : kept_) out->modules.push_back(kept.module);
+  for (uint32_t i = 0; i < modules_.modules().size(); ++i) {
+    if (kept_number_[i] == kNone && modules_.StillLoaded(i)) out->modules.push_back(modules_.modules()[i]);
   }
   out->frames = std::move(frames_);
 }

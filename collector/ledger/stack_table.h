@@ -3,6 +3,9 @@
 // The guest may intern the same stack twice, and addresses differ from process to process. A stack's identity is its
 // content hash: XXH3-64 over the hashes of its frames, innermost first, each XXH3-64 over the module's build-id (hex;
 // its path when it has none; nothing for code outside any module) followed by the 8 bytes of the offset.
+//
+// Stacks are resolved batch by batch (stack_parts.h) and forgotten with their batch: one that comes in two batches is two
+// stacks of equal content, which the reader makes one.
 #pragma once
 
 #include <cstdint>
@@ -20,17 +23,22 @@ namespace leakhunt::ledger {
 
 class StackTable {
  public:
-  // Hands every stack on to `rows` when it is first met, the unknown one first, and keeps no more than what it is
-  // recognized by.
-  StackTable(const PageFile& file, const PageDirectory& directory, snapshot::Rows* rows);
+  // Hands every stack on to `rows` when it is first met in its batch, the unknown one before all.
+  StackTable(const PageFile& file, snapshot::Rows* rows);
 
-  // Decodes all of `references` (any order, repeats welcome). Those that lead nowhere become the unknown stack.
-  void Resolve(std::vector<uint32_t> references);
+  // Decodes the next batch: all of `references`, any order, repeats welcome. Those that lead nowhere become the unknown
+  // stack. `directory` is as it is now: a live process goes on loading modules.
+  void Resolve(const PageDirectory& directory, std::vector<uint32_t> references);
 
-  // Index into the snapshot's stacks of a resolved reference; 0 (unknown) for any other.
+  // Index into the snapshot's stacks of a reference of this batch; 0 (unknown) for any other.
   uint32_t IndexOf(uint32_t reference) const;
 
-  uint64_t ContentHash(uint32_t index) const { return contents_.KeyAt(index); }
+  // When the guest first met a reference of this batch, in ticks; kNeverMet for any other.
+  static constexpr uint32_t kNeverMet = 0xFFFF'FFFF;
+  uint32_t FirstTickOf(uint32_t reference) const;
+
+  // Of a stack of this batch, or of the unknown one.
+  uint64_t ContentHash(uint32_t index) const { return index == 0 ? 0 : contents_.KeyAt(index - first_index_); }
 
   // References that led nowhere, and module records refused.
   uint64_t refused() const { return refused_ + modules_.refused(); }
@@ -41,27 +49,35 @@ class StackTable {
  private:
   uint32_t Intern(const RawStack& raw);
   uint32_t FrameOf(uint64_t word, uint32_t epoch);
-  uint32_t LookUpFrame(uint64_t word, uint32_t epoch);
   uint32_t ResolveFrame(uint64_t word, uint32_t epoch);
+  void RefreshModules(const PageDirectory& directory);
+  uint32_t Keep(uint32_t module);
 
+  static constexpr uint32_t kNone = 0xFFFF'FFFF;
   const PageFile& file_;
-  const PageDirectory& directory_;
+  StackArena arena_;
   ModuleTable modules_;
+  struct KeptModule {
+    snapshot::Module module;
+    uint32_t first_epoch;
+  };
+  std::vector<KeptModule> kept_;       // those that frames name
+  std::vector<uint32_t> kept_number_;  // by the module's place in modules_: its place in kept_, or kNone
   StackReferences references_;
-  std::vector<uint32_t> stack_of_reference_;  // by its position
-  KeyIndex epochs_;
-  KeyIndex words_;  // (address, exactness, epoch) already resolved
-  std::vector<uint32_t> frame_of_word_;
+  struct Resolved {
+    uint32_t stack, first_tick;
+  };
+  std::vector<Resolved> resolved_;  // by the reference's position
   struct RecentWord {
     uint64_t word = 0;
     uint32_t epoch = 0, frame = kNone;
   };
-  static constexpr uint32_t kNone = 0xFFFF'FFFF;
   std::vector<RecentWord> recent_;  // by the word's low bits: what nearly every frame of every stack is found by
   KeyIndex frame_contents_;
   std::vector<uint64_t> frame_hashes_;  // by frame
   std::vector<snapshot::Frame> frames_;
-  KeyIndex contents_;  // hashes of the stacks, by index
+  KeyIndex contents_;          // hashes of the batch's stacks
+  uint32_t first_index_ = 1;  // of them
   snapshot::Rows* rows_;
   snapshot::Stack stack_;  // the one in hand
   std::vector<uint64_t> hashes_;

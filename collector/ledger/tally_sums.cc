@@ -11,32 +11,40 @@ namespace {
 
 constexpr uint32_t kMaxTallies = 1u << 18;
 constexpr double kCountUnit = 1.0 / 256;
+constexpr size_t kTalliesAPage = protocol::kPageBytes / sizeof(protocol::StackTally);
+constexpr size_t kReserved = 8192;
 
 }  // namespace
 
-TallySums TallySums::Read(const PageFile& file, const PageDirectory& directory) {
-  TallySums sums;
-  uint64_t entries = 0;
+std::vector<uint32_t> TallyPages(const PageFile& file, const PageDirectory& directory) {
+  std::vector<uint32_t> pages;
   for (const auto kind : {protocol::AreaKind::kThreadTally, protocol::AreaKind::kSharedTally}) {
-    for (const Area& area : directory.Areas(kind)) entries += area.bytes / sizeof(protocol::StackTally);
-  }
-  sums.sums_.reserve(std::min<uint64_t>(entries, kMaxTallies));
-  for (const Area& area : directory.Areas(protocol::AreaKind::kThreadTally)) sums.ReadArea(file, area);
-  for (const Area& area : directory.Areas(protocol::AreaKind::kSharedTally)) sums.ReadArea(file, area);
-  return sums;
-}
-
-void TallySums::ReadArea(const PageFile& file, const Area& area) {
-  constexpr size_t kPerPage = protocol::kPageBytes / sizeof(protocol::StackTally);
-  protocol::StackTally page[kPerPage];
-  const uint64_t end = area.offset + area.bytes;
-  for (uint64_t at = file.SkipHole(area.offset, end); at < end; at += protocol::kPageBytes) {
-    at -= at % protocol::kPageBytes;
-    if (!file.Read(at, page, sizeof(page))) return;
-    for (const protocol::StackTally& tally : page) {
-      if (tally.stack != 0 || tally.samples != 0 || tally.died_samples != 0) Add(tally);
+    for (const Area& area : directory.Areas(kind)) {
+      const uint64_t end = area.offset + area.bytes;
+      const uint64_t begin = file.SkipHole(area.offset, end) / protocol::kPageBytes;
+      for (uint64_t page = begin; page < end / protocol::kPageBytes; ++page) pages.push_back(static_cast<uint32_t>(page));
     }
   }
+  return pages;
+}
+
+void ForEachTally(const PageFile& file, uint32_t page, const std::function<void(const protocol::StackTally&)>& visit) {
+  protocol::StackTally tallies[kTalliesAPage];
+  if (!file.Read(page * protocol::kPageBytes, tallies, sizeof(tallies))) return;
+  for (const protocol::StackTally& tally : tallies) {
+    if (tally.stack != 0 || tally.samples != 0 || tally.died_samples != 0) visit(tally);
+  }
+}
+
+TallySums TallySums::Read(const PageFile& file, std::span<const uint32_t> pages, StackRange range) {
+  TallySums sums;
+  sums.sums_.reserve(std::min(pages.size() * kTalliesAPage, kReserved));  // what is not used of it is not resident
+  for (const uint32_t page : pages) {
+    ForEachTally(file, page, [&](const protocol::StackTally& tally) {
+      if (range.Holds(tally.stack)) sums.Add(tally);
+    });
+  }
+  return sums;
 }
 
 void TallySums::Add(const protocol::StackTally& tally) {
@@ -44,11 +52,12 @@ void TallySums::Add(const protocol::StackTally& tally) {
   const double count_variance = std::bit_cast<double>(tally.born_count_var);
   const bool numbers =
       std::isfinite(bytes_variance) && bytes_variance >= 0 && std::isfinite(count_variance) && count_variance >= 0;
-  if (tally.kind > static_cast<uint32_t>(protocol::BlockKind::kShm) || !numbers || size() >= kMaxTallies) {
+  const protocol::BlockKind kind = protocol::KindOfTally(tally.kind_birth);
+  if (kind > protocol::BlockKind::kShm || !numbers || size() >= kMaxTallies) {
     ++refused_;
     return;
   }
-  const uint32_t number = index_.FindOrAdd(StackKindKey(tally.stack, static_cast<protocol::BlockKind>(tally.kind)));
+  const uint32_t number = index_.FindOrAdd(StackKindKey(tally.stack, kind));
   if (number == sums_.size()) sums_.emplace_back();
   TallySum& sum = sums_[number];
   sum.samples += tally.samples;
@@ -58,6 +67,7 @@ void TallySums::Add(const protocol::StackTally& tally) {
   sum.born_count_variance += count_variance;
   sum.died_samples += tally.died_samples;
   sum.died_bytes += static_cast<double>(tally.died_bytes);
+  sum.last_birth_tick = std::max(sum.last_birth_tick, protocol::BirthTickOfTally(tally.kind_birth));
   LifetimeCounts::Buckets lifetimes;
   std::copy(std::begin(tally.lifetimes), std::end(tally.lifetimes), lifetimes.begin());
   sum.lifetimes.Add(lifetimes);

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "collector/ledger/lifetime_counts.h"
 #include "collector/ledger/page_directory.h"
 #include "collector/ledger/page_file.h"
+#include "collector/ledger/stack_parts.h"
 #include "preload/protocol/layout.h"
 
 namespace leakhunt::ledger {
@@ -31,6 +34,7 @@ struct TallySum {
   double born_count_variance = 0;
   uint64_t died_samples = 0;
   double died_bytes = 0;
+  uint32_t last_birth_tick = 0;  // at most protocol::kTallyBirthTicks too early
   LifetimeCounts lifetimes;
 
   // Deaths as blocks: the guest counts them raw; each is taken to weigh what the stack's births do on average.
@@ -44,9 +48,16 @@ struct TallyMark {
   double born_bytes = 0, born_count = 0, died_bytes = 0, died_count = 0;
 };
 
+// Numbers of the pages that may have tallies, in rising order within threads' and shared ones.
+std::vector<uint32_t> TallyPages(const PageFile& file, const PageDirectory& directory);
+
+// Calls visit(const protocol::StackTally&) for every tally in use in the page, unchecked.
+void ForEachTally(const PageFile& file, uint32_t page, const std::function<void(const protocol::StackTally&)>& visit);
+
 class TallySums {
  public:
-  static TallySums Read(const PageFile& file, const PageDirectory& directory);
+  // Of the stacks in `range` as far as `pages` have them.
+  static TallySums Read(const PageFile& file, std::span<const uint32_t> pages, StackRange range);
 
   uint32_t size() const { return index_.size(); }
   uint64_t KeyAt(uint32_t number) const { return index_.KeyAt(number); }
@@ -59,7 +70,6 @@ class TallySums {
   uint64_t refused() const { return refused_; }
 
  private:
-  void ReadArea(const PageFile& file, const Area& area);
   void Add(const protocol::StackTally& tally);
 
   friend class TallyMarks;

@@ -178,18 +178,20 @@ void ImageRecorder::AddVitals(const snapshot::SnapshotWriter& writer, snapshot::
 }
 
 void ImageRecorder::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot) {
-  std::string topic = "write " + options_.output.native();
   Status written = directory_.Write(writer, snapshot, options_.max_disk_bytes);
-  if (!written) {
-    NoticeOnce(topic, written.error().message + "; the program runs on, and the next snapshot tries again");
-    return;
-  }
-  ClearNotice(topic);
+  if (!written) return NoticeUnwritten(written.error());
+  ClearNotice(WriteTopic());
   vitals_.clear();
   if (options_.on_written && snapshot->process.end == snapshot::End::kRunning)
     options_.on_written(directory_.Directory(), snapshot->number);
   Detail("wrote " + directory_.Name() + " snapshot " + std::to_string(snapshot->number) + " (" + snapshot->reason +
          ")");
+}
+
+std::string ImageRecorder::WriteTopic() const { return "write " + options_.output.native(); }
+
+void ImageRecorder::NoticeUnwritten(const Error& error) {
+  NoticeOnce(WriteTopic(), error.message + "; the program runs on, and the next snapshot tries again");
 }
 
 namespace {
@@ -209,7 +211,9 @@ void ImageRecorder::Take(const char* reason, const std::string& label) {
   int64_t now_ms = NowMs();
   RefreshHeader();
   ReadVitals(now_ms, watch::SmapsWish::kNow);
-  snapshot::SnapshotWriter writer;
+  Result<std::filesystem::path> file = directory_.NextFile();
+  if (!file) return NoticeUnwritten(file.error());
+  snapshot::SnapshotWriter writer(*file);
   snapshot::Snapshot snapshot;
   snapshot.reason = reason;
   snapshot.label = label;
@@ -223,7 +227,9 @@ void ImageRecorder::Take(const char* reason, const std::string& label) {
 void ImageRecorder::Finish(const Ending& ending) {
   int64_t now_ms = NowMs();
   RefreshHeader();
-  snapshot::SnapshotWriter writer;
+  Result<std::filesystem::path> file = directory_.NextFile();
+  if (!file) return NoticeUnwritten(file.error());
+  snapshot::SnapshotWriter writer(*file);
   snapshot::Snapshot snapshot;
   snapshot.reason = ending.reason;
   if (!Capture(now_ms, false, &writer, &snapshot)) return;

@@ -87,6 +87,8 @@ class ImageRecorder {
   void Describe(snapshot::Snapshot* snapshot) const;
   void AddVitals(const snapshot::SnapshotWriter& writer, snapshot::Snapshot* snapshot, bool alive);
   void Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot);
+  std::string WriteTopic() const;
+  void NoticeUnwritten(const Error& error);
 
   std::unique_ptr<ledger::ProcessLedger> ledger_;
   protocol::ProcessHeader header_;

@@ -107,17 +107,21 @@ Status RecordingDirectory::Make() {
   return Error{"too many recordings named " + name + " in " + output_.native()};
 }
 
-Status RecordingDirectory::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot,
-                                 uint64_t max_bytes) {
+Result<std::filesystem::path> RecordingDirectory::NextFile() {
   std::error_code error;
   if (directory_.empty() || !std::filesystem::is_directory(directory_, error)) {
-    if (Status made = Make(); !made) return made;
+    if (Status made = Make(); !made) return std::move(made).error();
   }
+  return directory_ / FileName(last_number_ + 1);
+}
+
+Status RecordingDirectory::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot,
+                                 uint64_t max_bytes) {
   snapshot->number = last_number_ + 1;
-  std::filesystem::path file = directory_ / FileName(snapshot->number);
-  if (Status written = writer->Write(*snapshot, file); !written) return written;
+  if (Status written = writer->Write(*snapshot); !written) return written;
+  std::error_code error;
   last_number_ = snapshot->number;
-  stored_bytes_ += SizeOnDisk(file);
+  stored_bytes_ += SizeOnDisk(directory_ / FileName(last_number_));
   if (max_bytes == 0 || stored_bytes_ <= max_bytes) return Ok();
   Status thinned = snapshot::Thin(directory_, max_bytes);
   stored_bytes_ = 0;

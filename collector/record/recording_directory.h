@@ -1,7 +1,7 @@
 // One process image's directory of snapshots: its name, its next number, and how a restarted collector finds it again.
 //
 // OUTPUT/NAME-PID-STARTTIME/snapshot-000001.lhs, … Directories 0700. The directory is made when the first snapshot
-// is written, so a full disk or a missing mount can be mended while the program runs.
+// is begun, so a full disk or a missing mount can be mended while the program runs.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,11 @@ class RecordingDirectory {
   };
   Result<Predecessor> ContinueEarlier();
 
-  // Numbers `snapshot` and writes it with the rows that `writer` has; makes the directory when it is not there. Thins to
-  // `max_bytes` when due: a failure to thin is an error too, but the snapshot is then on disk.
+  // The file of the next snapshot; makes the directory when it is not there.
+  Result<std::filesystem::path> NextFile();
+
+  // Numbers `snapshot` and writes it with the rows that `writer`, of NextFile(), has. Thins to `max_bytes` when due: a
+  // failure to thin is an error too, but the snapshot is then on disk.
   Status Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot, uint64_t max_bytes);
 
   // Directory name without its parent; empty until there is one.

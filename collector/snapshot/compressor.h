@@ -1,4 +1,4 @@
-// A zstd frame made piece by piece: what goes in is compressed and forgotten.
+// A zstd frame made piece by piece: what goes in is compressed, put into a file and forgotten.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "collector/base/result.h"
+#include "collector/snapshot/staged_file.h"
 
 struct ZSTD_CCtx_s;
 
@@ -14,16 +15,17 @@ namespace leakhunt::snapshot {
 
 class Compressor {
  public:
-  Compressor();
+  // Into `file`, which outlives it.
+  explicit Compressor(StagedFile* file);
   ~Compressor();
 
-  // Takes `bytes`. A failure (no memory) is remembered and said by Finish.
+  // Takes `bytes`. A failure (no memory, disk full) is remembered and said by Finish.
   void Add(std::string_view bytes);
 
   uint64_t TakenBytes() const { return taken_bytes_; }
 
-  // Ends the frame and returns it. Call once.
-  Result<std::string> Finish();
+  // Ends the frame. Call once.
+  Status Finish();
 
  private:
   enum class More : bool { kYes, kNo };
@@ -33,7 +35,7 @@ class Compressor {
   std::string waiting_;  // until there is enough to be worth a context of the full size
   bool started_ = false;
   std::string piece_;
-  std::string frame_;
+  StagedFile* file_;
   uint64_t taken_bytes_ = 0;
   Status status_ = Ok();
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <protozero/pbf_reader.hpp>
 
+#include "collector/snapshot/coalesce.h"
 #include "collector/snapshot/fields.h"
 #include "collector/snapshot/message.h"
 
@@ -136,6 +137,7 @@ Result<Snapshot> DecodeMessage(std::string_view message) {
   if (snapshot.stacks.empty()) snapshot.stacks.emplace_back();
   if (snapshot.scopes.empty()) snapshot.scopes.emplace_back();
   if (Status valid = Validate(snapshot); !valid) return std::move(valid.error()).Wrap("damaged");
+  Coalesce(&snapshot);
   return snapshot;
 }
 

@@ -113,6 +113,8 @@ struct Module {
   std::string path;
   std::string build_id;  // lower-case hex; empty = none
   uint64_t start = 0, end = 0, bias = 0;
+
+  bool operator==(const Module&) const = default;
 };
 
 inline constexpr uint32_t kNoModule = 0xFFFF'FFFF;

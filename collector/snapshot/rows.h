@@ -12,7 +12,7 @@ class Rows {
  public:
   virtual ~Rows() = default;
 
-  // The next element of Snapshot.stacks, and of Snapshot.sites. All stacks come before the first site.
+  // The next element of Snapshot.stacks, and of Snapshot.sites. A stack comes before the first site that names it.
   virtual void Add(const Stack& stack) = 0;
   virtual void Add(const Site& site) = 0;
 };

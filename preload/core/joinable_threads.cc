@@ -85,7 +85,7 @@ void Publish(ThreadState* state, uint64_t thread, uint64_t stack_bytes) {
                    static_cast<uint32_t>(file_offset / sizeof(RecordSlot)), CaptureStack(state), NowTick(),
                    g_process.generation};
   FillSlot(state, slot, thread, item->size_interval, item->stack, item->birth_tick, BlockKind::kThread);
-  TallyBorn(state, item->stack, BlockKind::kThread, item->size_interval);
+  TallyBorn(state, item->stack, BlockKind::kThread, item->size_interval, item->birth_tick);
 }
 
 void ForgetEarlyEnds() {

@@ -90,7 +90,7 @@ void Publish(ThreadState* state, Range* range) {
   if (slot == nullptr) return CountLoss(range->end - range->start);
   range->slot = static_cast<uint32_t>(file_offset / sizeof(RecordSlot));
   FillSlot(state, slot, range->start, PackedSize(*range), range->stack, range->birth_tick, BlockKind::kMmap);
-  TallyBorn(state, range->stack, BlockKind::kMmap, PackedSize(*range));
+  TallyBorn(state, range->stack, BlockKind::kMmap, PackedSize(*range), range->birth_tick);
 }
 
 // What is left of a cut range: the same record, smaller. One word, so a reader sees the old or the new size.

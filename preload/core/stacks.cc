@@ -164,6 +164,7 @@ uint32_t InternDelta(const uint64_t* pcs, uint32_t count, uint32_t parent, uint1
     record->frames = static_cast<uint16_t>(count);
     record->flags = flags;
     record->epoch = epoch;
+    record->first_tick = NowTick();
     if (count != 0) sys::Copy(at + sizeof(StackRecord), pcs, count * 8);
   });
   if (offset == 0) return 0;

@@ -132,7 +132,7 @@ bool ReuseRun(ThreadState* state, uint32_t looks) {
 }
 
 uint32_t StackOf(uint32_t tally_key) { return (tally_key - 1) >> 2; }
-uint32_t KindOf(uint32_t tally_key) { return (tally_key - 1) & 3; }
+protocol::BlockKind KindOf(uint32_t tally_key) { return static_cast<protocol::BlockKind>((tally_key - 1) & 3); }
 
 protocol::StackTally* FindShared(uint32_t tally_key) {
   uint64_t key = uint64_t{tally_key} << 32;
@@ -152,7 +152,7 @@ protocol::StackTally* FindShared(uint32_t tally_key) {
   }
   if (g_shared.page != nullptr && g_shared_tallies != nullptr) {
     tally = &g_shared.page[g_shared.used];
-    tally->kind = KindOf(tally_key);
+    tally->kind_birth = protocol::PackKindBirth(KindOf(tally_key), 0);
     sys::StoreRelease(&tally->stack, StackOf(tally_key));
     g_shared_tallies->Insert(key, static_cast<uint32_t>(g_shared.file_offset / 128 + g_shared.used));
     ++g_shared.used;
@@ -284,7 +284,7 @@ protocol::StackTally* FindTallySlow(ThreadState* state, uint32_t key, bool* shar
     if (*page != nullptr) {
       ++state->tally_count;
       protocol::StackTally* tally = &(*page)[position % kTalliesPerPage];
-      tally->kind = KindOf(key);
+      tally->kind_birth = protocol::PackKindBirth(KindOf(key), 0);
       // Stack 0 is "unknown"; an entry is in use when samples or died_samples is not 0, too.
       sys::StoreRelease(&tally->stack, StackOf(key));  // partner: the collector's tally sweep
       *Place(state, key) = {key, position};

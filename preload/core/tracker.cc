@@ -56,14 +56,21 @@ void AddDouble(uint64_t* bits, double value, bool shared) {
   else sys::AddOwned(counter, value);
 }
 
+// What is left of a cut mapping is as old as before: the latest stays the latest. Written once in 2.56 s.
+[[gnu::always_inline]] inline void NoteBirth(StackTally* tally, BlockKind kind, uint32_t birth_tick) {
+  const uint32_t kind_birth = protocol::PackKindBirth(kind, birth_tick);
+  if (kind_birth > sys::LoadRelaxed(&tally->kind_birth)) sys::StoreRelaxed(&tally->kind_birth, kind_birth);
+}
+
 }  // namespace
 
-void TallyBorn(ThreadState* state, uint32_t stack, BlockKind kind, uint64_t size_interval) {
+void TallyBorn(ThreadState* state, uint32_t stack, BlockKind kind, uint64_t size_interval, uint32_t birth_tick) {
   bool shared;
   StackTally* tally = FindTally(state, stack, kind, &shared);
   if (__builtin_expect(IsExact(size_interval) && !shared, 1)) {
     const uint64_t bytes = protocol::SizeOf(size_interval);
     state->activity_pending += bytes;
+    NoteBirth(tally, kind, birth_tick);
     sys::AddOwned(&tally->samples, uint64_t{1});
     sys::AddOwned(&tally->born_bytes, bytes);
     sys::AddOwned(&tally->born_count_256, uint64_t{256});
@@ -72,6 +79,7 @@ void TallyBorn(ThreadState* state, uint32_t stack, BlockKind kind, uint64_t size
   Weight weight = WeightOf(size_interval);
   state->activity_pending += weight.bytes;
   if (tally == nullptr) return;
+  NoteBirth(tally, kind, birth_tick);
   Add(&tally->samples, 1, shared);
   Add(&tally->born_bytes, weight.bytes, shared);
   Add(&tally->born_count_256, weight.count_256, shared);
@@ -182,7 +190,7 @@ namespace {
   *entry.payload = Payload{static_cast<uint32_t>(file_offset / sizeof(RecordSlot)), stack, size_interval, tick, scope, Generation()};
   g_filter.Add(address);
   LiveTable::Publish(entry, address);
-  TallyBorn(state, stack, BlockKind::kHeap, size_interval);
+  TallyBorn(state, stack, BlockKind::kHeap, size_interval, tick);
 }
 
 void FinishTaken(const Payload& payload) {
@@ -311,7 +319,7 @@ void Resized(ThreadState* state, LiveTable::Entry old_entry, uint64_t old_addres
   LiveTable::Publish(entry, address);
   g_filter.Remove(old_address);
   LiveTable::Release(old_entry);
-  TallyBorn(state, stack, BlockKind::kHeap, size_interval);
+  TallyBorn(state, stack, BlockKind::kHeap, size_interval, NowTick());
 }
 
 void PutBack(LiveTable::Entry entry, uint64_t address) {

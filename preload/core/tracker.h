@@ -60,7 +60,7 @@ void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address
 // Fills and publishes a slot taken by TakeSlot.
 void FillSlot(ThreadState* state, protocol::RecordSlot* slot, uint64_t address, uint64_t size_interval, uint32_t stack,
               uint32_t birth_tick, protocol::BlockKind kind);
-void TallyBorn(ThreadState* state, uint32_t stack, protocol::BlockKind kind, uint64_t size_interval);
+void TallyBorn(ThreadState* state, uint32_t stack, protocol::BlockKind kind, uint64_t size_interval, uint32_t birth_tick);
 void TallyDied(ThreadState* state, uint32_t stack, protocol::BlockKind kind, uint64_t size_interval, uint32_t birth_tick);
 // Bytes given back without a death: a mapping cut smaller.
 void TallyShrunk(ThreadState* state, uint32_t stack, protocol::BlockKind kind, uint64_t bytes);

@@ -24,7 +24,7 @@ namespace leakhunt::protocol {
 
 inline constexpr uint32_t kLayoutMagic = 0x4750484C;  // "LHPG"
 inline constexpr uint32_t kExtentMagic = 0x5845484C;  // "LHEX"
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr uint64_t kExtentBytes = 1u << 20;
 inline constexpr uint32_t kPagesPerExtent = 256;
@@ -224,7 +224,7 @@ inline constexpr uint32_t kLifetimeBuckets = 16;  // bucket b: lifetime in ticks
 // In exact mode p = 1 and every figure is a plain count. Counts are 1/256ths so that 1/p fits an integer.
 struct StackTally {
   uint32_t stack;               // stack reference; release-stored last when an entry is taken; 0 = unused
-  uint32_t kind;                // BlockKind
+  uint32_t kind_birth;          // bits 0-7 BlockKind; bits 8-31 those of the latest birth in ticks (of what took the entry first, until then)
   uint64_t samples;             // records born (raw)
   uint64_t born_bytes;          // sum of weights, bytes
   uint64_t born_count_256;      // sum of weights, blocks x 256
@@ -235,6 +235,14 @@ struct StackTally {
   uint32_t lifetimes[kLifetimeBuckets];  // died records by lifetime
 };
 static_assert(sizeof(StackTally) == 128);
+
+// The latest birth is kept to 2.56 s, so that it shares a word with the kind.
+inline constexpr uint32_t kTallyBirthTicks = 256;
+constexpr uint32_t PackKindBirth(BlockKind kind, uint32_t birth_tick) {
+  return static_cast<uint32_t>(kind) | (birth_tick & ~(kTallyBirthTicks - 1));
+}
+constexpr BlockKind KindOfTally(uint32_t kind_birth) { return static_cast<BlockKind>(kind_birth & 0xFF); }
+constexpr uint32_t BirthTickOfTally(uint32_t kind_birth) { return kind_birth & ~(kTallyBirthTicks - 1); }  // no later than the birth
 
 // What a forked child inherited from one stack, decremented when it frees.
 struct InheritedTally {
@@ -280,7 +288,7 @@ struct StackRecord {
   uint16_t frames;  // words that follow
   uint16_t flags;   // StackFlags
   uint32_t epoch;   // ProcessHeader.module_epoch when interned
-  uint32_t reserved;
+  uint32_t first_tick;  // when it was interned: no later than the first birth or opening there
 };
 static_assert(sizeof(StackRecord) == 24);
 

@@ -72,7 +72,9 @@ std::filesystem::path WriteRecording(const std::string& output, Shape shape, int
   for (int n = 0; n < kSnapshots; ++n) {
     snapshot::Snapshot s = Make(shape, n);
     s.process.pid = pid;
-    snapshot::SnapshotWriter writer;
+    Result<std::filesystem::path> file = directory.NextFile();
+    EXPECT_TRUE(file);
+    snapshot::SnapshotWriter writer(*file);
     snapshot::AddRows(s, &writer);
     EXPECT_TRUE(directory.Write(&writer, &s, 0));
   }

@@ -5,6 +5,11 @@
 #include <cmath>
 
 #include "collector/ledger/ledger.h"
+#include "collector/ledger/page_directory.h"
+#include "collector/ledger/page_file.h"
+#include "collector/ledger/stack_parts.h"
+#include "collector/ledger/tally_sums.h"
+#include "collector/snapshot/coalesce.h"
 #include "page_builder.h"
 #include "whole_capture.h"
 
@@ -102,8 +107,120 @@ TEST(LedgerSites, AStackWhoseBlocksAreAllFreedStillHasARow) {
   EXPECT_EQ(site.live_bytes.value, 0);
   EXPECT_EQ(site.total_bytes.value, 30);
   EXPECT_EQ(site.oldest_birth_ms, 0);
-  EXPECT_EQ(site.first_seen_ms, kStartedMs);
-  EXPECT_EQ(site.last_seen_ms, kNowMs);
+}
+
+TEST(LedgerSites, ASiteThatIsDeadIsDatedByItsStackAndItsTally) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100}, 0, 0, 0, 700);
+  pages.AddTally({.stack = stack, .samples = 2, .born_bytes = 20, .born_count = 2, .birth_tick = 1023},
+                 protocol::AreaKind::kSharedTally);
+  pages.AddTally({.stack = stack, .samples = 1, .born_bytes = 10, .born_count = 1, .birth_tick = 800});
+  const Snapshot out = CaptureDead(pages.Seal(), kStartedMs + 100'000);
+  EXPECT_EQ(OnlySite(out).first_seen_ms, kStartedMs + 7'000);
+  EXPECT_EQ(OnlySite(out).last_seen_ms, kStartedMs + 10'240);  // born at 10,230 and known to 2.56 s
+  const Snapshot early = CaptureDead(pages.Seal(), kStartedMs + 9'000);
+  EXPECT_EQ(OnlySite(early).last_seen_ms, kStartedMs + 9'000);
+}
+
+TEST(LedgerSites, WhatLivesDatesItsSiteUnlessOthersCameLater) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100}, 0, 0, 0, 5);
+  pages.AddRecord({.size = 1, .stack = stack, .tick = 300});
+  pages.AddRecord({.size = 1, .stack = stack, .tick = 310});
+  const uint64_t tally = pages.AddTally({.stack = stack, .samples = 3, .born_bytes = 3, .born_count = 3, .birth_tick = 310});
+  const Snapshot same = CaptureDead(pages.Seal(), kStartedMs + 100'000);
+  EXPECT_EQ(OnlySite(same).first_seen_ms, kStartedMs + 50);
+  EXPECT_EQ(OnlySite(same).oldest_birth_ms, kStartedMs + 3'000);
+  EXPECT_EQ(OnlySite(same).last_seen_ms, kStartedMs + 3'100);
+  pages.Put(tally + offsetof(protocol::StackTally, kind_birth), protocol::PackKindBirth(BlockKind::kHeap, 512));
+  const Snapshot later = CaptureDead(pages.Seal(), kStartedMs + 100'000);
+  EXPECT_EQ(OnlySite(later).last_seen_ms, kStartedMs + 7'680);
+}
+
+// Very many stacks are read range by range: each must come once, with all that is its own.
+TEST(LedgerSites, ManyStacksAreAllThereOnce) {
+  constexpr uint32_t kStacks = 30'000;
+  PageBuilder pages;
+  pages.AddModule(0x10'0000, 0x900'0000, 0x10'0000, "\x01", "/bin/a");
+  std::vector<uint32_t> stacks;
+  for (uint32_t i = 0; i < kStacks; ++i) {
+    stacks.push_back(pages.AddStack({0x10'0010 + i * 16, 0x90'0000}));
+    pages.AddTally({.stack = stacks[i], .samples = 2, .born_bytes = 2 * i + 2, .born_count = 2, .died_samples = 1},
+                   i % 3 == 0 ? protocol::AreaKind::kThreadTally : protocol::AreaKind::kSharedTally);
+  }
+  for (uint32_t i = kStacks; i-- > 0;) pages.AddRecord({.size = i + 1, .stack = stacks[i], .thread = i % 7 + 1});
+  pages.AddRecord({.size = 5, .stack = 0});
+  const Snapshot out = CaptureDead(pages.Seal());
+  ASSERT_EQ(out.stacks.size(), kStacks + 1);
+  ASSERT_EQ(out.sites.size(), kStacks + 1);
+  EXPECT_EQ(out.losses.invalid_records, 0u);
+  std::vector<int> seen(kStacks);
+  for (const Site& site : out.sites) {
+    if (site.stack == 0) {
+      EXPECT_EQ(site.live_bytes.value, 5);
+      continue;
+    }
+    ASSERT_EQ(out.stacks[site.stack].frames.size(), 2u);
+    const uint64_t i = out.frames[out.stacks[site.stack].frames[0]].offset / 16 - 1;
+    ASSERT_LT(i, kStacks);
+    ++seen[i];
+    ASSERT_EQ(site.live_bytes.value, i + 1) << i;
+    ASSERT_EQ(site.total_bytes.value, 2 * i + 2) << i;
+    ASSERT_EQ(site.freed_samples, 1u) << i;
+  }
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), 1), kStacks);
+}
+
+// Interned twice and so far apart that they are read apart: two stacks that a reader makes one.
+TEST(LedgerSites, AStackInternedTwiceIsOneToTheReader) {
+  constexpr uint32_t kStacks = 30'000;
+  PageBuilder pages;
+  pages.AddModule(0x10'0000, 0x900'0000, 0x10'0000, "\x01", "/bin/a");
+  const uint32_t first = pages.AddStack({0x10'0010, 0x90'0000});
+  for (uint32_t i = 1; i < kStacks; ++i) {
+    pages.AddTally({.stack = pages.AddStack({0x10'0010 + i * 16, 0x90'0000}), .samples = 1, .born_bytes = 1, .born_count = 1});
+  }
+  const uint32_t second = pages.AddStack({0x10'0010, 0x90'0000});
+  for (const uint32_t stack : {first, second}) {
+    pages.AddRecord({.size = 100, .stack = stack});
+    pages.AddTally({.stack = stack, .samples = 1, .born_bytes = 100, .born_count = 1});
+  }
+  Snapshot out = CaptureDead(pages.Seal());
+  EXPECT_EQ(out.stacks.size(), kStacks + 2);
+  snapshot::Coalesce(&out);
+  EXPECT_EQ(out.stacks.size(), kStacks + 1);
+  ASSERT_EQ(out.sites.size(), kStacks);
+  const auto largest = std::max_element(out.sites.begin(), out.sites.end(), [](const Site& a, const Site& b) {
+    return a.live_bytes.value < b.live_bytes.value;
+  });
+  EXPECT_EQ(largest->live_bytes.value, 200);
+  EXPECT_EQ(largest->total_bytes.value, 200);
+  EXPECT_EQ(out.frames[out.stacks[largest->stack].frames[0]].offset, 16u);
+}
+
+TEST(StackParts, FollowOneAnotherAndHoldEveryReferenceAndTally) {
+  constexpr uint32_t kTallies = 200'000;
+  PageBuilder few, many;
+  few.AddTally({.stack = few.AddStack({0x1100}), .samples = 1});
+  for (uint32_t i = 0; i < kTallies; ++i) {
+    many.AddTally({.stack = 1000 + (i % 100 == 0 ? kTallies - i : i), .samples = 1}, protocol::AreaKind::kSharedTally);
+  }
+  const auto file_of = [](PageBuilder* pages) { return *PageFile::Open(pages->Seal()); };
+  const PageFile small = file_of(&few), large = file_of(&many);
+  EXPECT_EQ(StackParts(small, PageDirectory::Read(small, 1)).size(), 1u);
+  const std::vector<StackPart> parts = StackParts(large, PageDirectory::Read(large, large.ReadHeader()->extents));
+  EXPECT_GE(parts.size(), 40u);
+  EXPECT_LE(parts.size(), 70u);
+  EXPECT_EQ(parts.front().range.first, 0u);
+  EXPECT_TRUE(parts.back().range.IsLast());
+  uint64_t samples = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) EXPECT_EQ(parts[i].range.first, parts[i - 1].range.last + 1) << i;
+    TallySums sums = TallySums::Read(large, parts[i].tally_pages, parts[i].range);
+    EXPECT_LT(sums.size(), 5'000u) << i;
+    for (const TallySum& sum : sums.TakeSums()) samples += sum.samples;
+  }
+  EXPECT_EQ(samples, kTallies);
 }
 
 TEST(LedgerSites, WithoutATallyTotalsAreAtLeastWhatLives) {

@@ -94,12 +94,14 @@ class PageBuilder {
   }
 
   // Reference of a new stack.
-  uint32_t AddStack(const std::vector<uint64_t>& words, uint32_t parent = 0, uint32_t epoch = 0, uint16_t flags = 0) {
+  uint32_t AddStack(const std::vector<uint64_t>& words, uint32_t parent = 0, uint32_t epoch = 0, uint16_t flags = 0,
+                    uint32_t first_tick = 0) {
     protocol::StackRecord record{};
     record.parent = parent;
     record.frames = static_cast<uint16_t>(words.size());
     record.flags = flags;
     record.epoch = epoch;
+    record.first_tick = first_tick;
     const uint64_t offset = Append(protocol::AreaKind::kStacks, sizeof(record) + words.size() * sizeof(uint64_t));
     Put(offset, record);
     for (size_t i = 0; i < words.size(); ++i) Put(offset + sizeof(record) + i * sizeof(uint64_t), words[i]);
@@ -148,12 +150,13 @@ class PageBuilder {
     uint64_t died_samples = 0, died_bytes = 0;
     double born_bytes_variance = 0, born_count_variance = 0;
     std::vector<uint32_t> lifetimes = {};
+    uint32_t birth_tick = 0;
   };
 
   uint64_t AddTally(const TallySpec& spec, protocol::AreaKind area = protocol::AreaKind::kThreadTally) {
     protocol::StackTally tally{};
     tally.stack = spec.stack;
-    tally.kind = static_cast<uint32_t>(spec.kind);
+    tally.kind_birth = protocol::PackKindBirth(spec.kind, spec.birth_tick);
     tally.samples = spec.samples;
     tally.born_bytes = spec.born_bytes;
     tally.born_count_256 = static_cast<uint64_t>(spec.born_count * 256);

@@ -131,20 +131,20 @@ TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   SlotCopier copier(*file, PageWriter::kActive);
 
   for (uint64_t i = 0; i < 10; ++i) guest.Bear(i);
-  const TallyMarks before(TallySums::Read(*file, directory));  // the moment the snapshot speaks of: 1000 bytes
+  const TallyMarks before(TallySums::Read(*file, TallyPages(*file, directory), StackRange{}));  // the moment the snapshot speaks of: 1000 bytes
   for (uint64_t i = 10; i < 13; ++i) guest.Bear(i);
   guest.Bury(0), guest.Bury(1);
-  BlockSums blocks = BlockSums::Sweep(&copier, directory, clock, 0);
+  BlockSums blocks = BlockSums::Sweep(&copier, directory, StackRange{}, clock, 0);
   guest.Bear(13);
   for (uint64_t i = 2; i < 6; ++i) guest.Bury(i);
-  TallySums after = TallySums::Read(*file, directory);
+  TallySums after = TallySums::Read(*file, TallyPages(*file, directory), StackRange{});
 
   Snapshot out;
   testing::KeptRows kept(&out);
-  StackTable stacks(*file, directory, &kept);
-  stacks.Resolve({stack});
-  ScopeTable scopes = ScopeTable::Read(*file, directory);
-  ThreadTable threads = ThreadTable::Read(*file, directory, clock);
+  StackTable stacks(*file, &kept);
+  stacks.Resolve(directory, {stack});
+  ScopeTable scopes;
+  ThreadTable threads;
   Sightings sightings;
   SiteRows rows(stacks, clock);
   rows.AddBlocks(std::move(blocks), &scopes);
