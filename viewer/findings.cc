@@ -206,12 +206,11 @@ const char* SeverityName(Severity severity) {
 }
 
 const ResolvedFrame* BlamedFrame(const ResolvedStack& stack) {
-  const ResolvedFrame* own = OwnFrame(stack);
-  if (own == nullptr || stack.empty()) return own;
-  for (const ResolvedFrame* frame = own; frame <= &stack.back(); ++frame) {
-    if (!frame->function.empty() && !IsWrapper(*frame) && frame->module == own->module) return frame;
+  const size_t own = OwnFramePlace(stack);
+  for (size_t i = own; i < stack.size(); ++i) {
+    if (!stack[i].function.empty() && !IsWrapper(stack[i]) && stack[i].module == stack[own].module) return &stack[i];
   }
-  return own;
+  return OwnFrame(stack);
 }
 
 std::vector<Finding> MakeFindings(const Judged& judged, const std::vector<size_t>& sites, Loaded& loaded) {

@@ -86,12 +86,14 @@ std::vector<std::string> Resolver::Warnings() const {
   return {warnings.begin(), warnings.end()};
 }
 
-const ResolvedFrame* OwnFrame(const ResolvedStack& stack) {
-  for (const ResolvedFrame& frame : stack) {
-    if (!IsRuntimeFrame(frame.module, frame.function, frame.file)) return &frame;
+size_t OwnFramePlace(const ResolvedStack& stack) {
+  for (size_t i = 0; i < stack.size(); ++i) {
+    if (!IsRuntimeFrame(stack[i].module, stack[i].function, stack[i].file)) return i;
   }
-  return stack.empty() ? nullptr : &stack.front();
+  return 0;
 }
+
+const ResolvedFrame* OwnFrame(const ResolvedStack& stack) { return stack.empty() ? nullptr : &stack[OwnFramePlace(stack)]; }
 
 std::string_view BaseName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 

@@ -97,6 +97,8 @@ class Resolver {
 // The first frame of the program's own: not libc's, the C++ library's or the allocator's, in function or in module.
 // nullptr when the stack is empty; the innermost frame when none is the program's own.
 const ResolvedFrame* OwnFrame(const ResolvedStack& stack);
+// Its place; 0 in an empty stack.
+size_t OwnFramePlace(const ResolvedStack& stack);
 
 // "handle_request server.cc:42"; "libfoo.so+0x1234" without a symbol; "(unknown)" for null. File names without
 // directory, functions without parameters.

@@ -10,8 +10,7 @@ std::vector<std::string> StackLines(const ResolvedStack& stack, size_t indent, b
   constexpr size_t kShort = 8;
   std::string space(indent, ' ');
   if (stack.empty()) return {space + "(no stack)"};
-  size_t first = 0;
-  for (const ResolvedFrame* own = OwnFrame(stack); !full_stacks && &stack[first] != own;) ++first;
+  size_t first = full_stacks ? 0 : OwnFramePlace(stack);
   size_t rest = stack.size() - first;
   size_t shown = full_stacks || rest <= kShort + 1 ? rest : kShort;
   std::vector<std::string> lines;
