@@ -122,6 +122,7 @@ Result<Unit> Capturing::Run() {
   state_.site_sightings.EndCapture(options_.now_ms);
   refused_ += directory_.refused() + stacks_.refused();
   FillFromHeader(header_, clock_, options_, refused_, out_);
+  out_->losses.unknown_stacks += stacks_.beyond();
   stacks_.MoveInto(out_);
   threads_.MoveInto(out_);
   scopes_.MoveInto(out_);

@@ -4,12 +4,17 @@
 
 #include <string>
 
+#include "collector/snapshot/message.h"
+
 namespace leakhunt::ledger {
 
 namespace {
 
-constexpr uint64_t kMaxFrameUses = uint64_t{40} << 20;  // of three bytes each: what a reader takes
-constexpr uint32_t kMaxStacks = 1u << 20;
+// What a reader takes, with room for the cohorts and threads of the sites. Beyond it a stack is an unknown one.
+constexpr uint32_t kMaxStacks = 5u << 17;
+constexpr uint64_t kMaxFrameUses = uint64_t{36} << 20;
+constexpr uint64_t kDecodedAStack = 2 * (sizeof(snapshot::Stack) + sizeof(snapshot::Site));
+static_assert(kMaxStacks * kDecodedAStack + kMaxFrameUses * 2 * sizeof(uint32_t) < snapshot::kMaxDecodedBytes * 7 / 8);
 constexpr uint64_t kRecentWords = 8192;
 
 uint64_t FrameHash(const std::string& identity, uint64_t offset) {
@@ -37,12 +42,10 @@ void StackTable::Resolve(const PageDirectory& directory, std::vector<uint32_t> r
   RawStack raw;
   for (const uint32_t reference : references_.Sorted()) {
     const bool room = frame_uses_ < kMaxFrameUses && first_index_ + contents_.size() < kMaxStacks;
-    if (room && arena_.Decode(reference, &raw)) {
-      resolved_.push_back({Intern(raw), raw.first_tick});
-    } else {
-      ++refused_;
-      resolved_.push_back({0, kNeverMet});
-    }
+    const bool decoded = room && arena_.Decode(reference, &raw);
+    if (!room) ++beyond_;
+    else if (!decoded) ++refused_;
+    resolved_.push_back(decoded ? Resolved{Intern(raw), raw.first_tick} : Resolved{0, kNeverMet});
   }
 }
 

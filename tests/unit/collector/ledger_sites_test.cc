@@ -198,6 +198,33 @@ TEST(LedgerSites, AStackInternedTwiceIsOneToTheReader) {
   EXPECT_EQ(out.frames[out.stacks[largest->stack].frames[0]].offset, 16u);
 }
 
+class CountedRows final : public snapshot::Rows {
+ public:
+  void Add(const snapshot::Stack&) override { ++stacks; }
+  void Add(const Site& site) override { total_bytes += site.total_bytes.value; }
+
+  uint64_t stacks = 0;
+  double total_bytes = 0;
+};
+
+TEST(LedgerSites, StacksBeyondWhatAReaderTakesAreUnknownAndStillCounted) {
+  constexpr uint32_t kStacks = 700'000;
+  PageBuilder pages;
+  for (uint32_t i = 0; i < kStacks; ++i) {
+    pages.AddTally({.stack = pages.AddStack({0x10'0000 + i * 16}), .samples = 1, .born_bytes = 3, .born_count = 1},
+                   protocol::AreaKind::kSharedTally);
+  }
+  Result<std::unique_ptr<ProcessLedger>> ledger = ProcessLedger::Open(pages.Seal());
+  ASSERT_TRUE(ledger);
+  Snapshot out;
+  CountedRows rows;
+  ASSERT_TRUE((*ledger)->Capture({.process_alive = false, .now_ms = kNowMs}, &rows, &out));
+  EXPECT_LT(rows.stacks, kStacks);
+  EXPECT_EQ(rows.stacks - 1 + out.losses.unknown_stacks, kStacks);
+  EXPECT_EQ(rows.total_bytes, 3.0 * kStacks);
+  EXPECT_EQ(out.losses.invalid_records, 0u);
+}
+
 TEST(StackParts, FollowOneAnotherAndHoldEveryReferenceAndTally) {
   constexpr uint32_t kTallies = 200'000;
   PageBuilder few, many;
