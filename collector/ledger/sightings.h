@@ -1,4 +1,5 @@
-// When each site was first and last seen to allocate or open, over all captures so far.
+// When each handle site, and each scope of a heap site, was first and last seen, over all captures so far. (The pages
+// themselves date a heap site.)
 //
 // What is live says when it was born. That others were born and died since the last capture shows in the totals alone
 // and is dated by the captures around it: first seen no later than that, last seen at most an interval too late.

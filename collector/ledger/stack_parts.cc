@@ -10,8 +10,8 @@ namespace leakhunt::ledger {
 
 namespace {
 
-constexpr uint64_t kStacksAtOnce = 4096;
-constexpr uint64_t kFewestParts = 16, kMostParts = 128;  // at the most, by the bytes that each part sweeps
+constexpr uint64_t kStacksAtOnce = 3072;
+constexpr uint64_t kFewestParts = 16, kMostParts = 256;  // at the most, by the bytes that each part sweeps
 constexpr uint64_t kSweptBytes = uint64_t{4} << 30;
 
 uint64_t BytesOf(const PageDirectory& directory, protocol::AreaKind kind) {

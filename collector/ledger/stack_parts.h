@@ -25,7 +25,7 @@ struct StackPart {
   std::vector<uint32_t> tally_pages;  // numbers of the pages that have tallies of it, in rising order; and of others
 };
 
-// Parts that together hold every reference, in rising order, each of about 4,096 tallies, or of more where there are so many
+// Parts that together hold every reference, in rising order, each of about 3,072 tallies, or of more where there are so many
 // records that to sweep them again for each part would cost too much. One part for most processes. A stack that is
 // new while they are read lies in one of them too, and its tally most likely in a page that is in none.
 std::vector<StackPart> StackParts(const PageFile& file, const PageDirectory& directory);

@@ -10,8 +10,8 @@ namespace leakhunt::ledger {
 
 namespace {
 
-// What a reader takes, with room for the cohorts and threads of the sites. Beyond it a stack is an unknown one.
-constexpr uint32_t kMaxStacks = 5u << 17;
+// More than people or programs have call sites, and well below what a reader takes. Beyond it a stack is an unknown one.
+constexpr uint32_t kMaxStacks = 1u << 18;
 constexpr uint64_t kMaxFrameUses = uint64_t{36} << 20;
 constexpr uint64_t kDecodedAStack = 2 * (sizeof(snapshot::Stack) + sizeof(snapshot::Site));
 static_assert(kMaxStacks * kDecodedAStack + kMaxFrameUses * 2 * sizeof(uint32_t) < snapshot::kMaxDecodedBytes * 7 / 8);

@@ -54,7 +54,7 @@ struct Site {
   double freed_bytes = 0;             // weights of recorded blocks seen dying
   uint64_t freed_samples = 0;
   int64_t first_seen_ms = 0;    // earliest birth known for the site
-  int64_t last_seen_ms = 0;     // latest birth known
+  int64_t last_seen_ms = 0;     // latest birth known; of blocks that are gone, at most 2.56 s too late
   int64_t oldest_birth_ms = 0;  // of a live block; 0 = none live
   bool inherited = false;       // blocks of a forked child that its parent allocated
   std::vector<Cohort> cohorts;

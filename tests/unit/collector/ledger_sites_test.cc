@@ -207,8 +207,8 @@ class CountedRows final : public snapshot::Rows {
   double total_bytes = 0;
 };
 
-TEST(LedgerSites, StacksBeyondWhatAReaderTakesAreUnknownAndStillCounted) {
-  constexpr uint32_t kStacks = 700'000;
+TEST(LedgerSites, StacksBeyondTheBoundAreUnknownAndStillCounted) {
+  constexpr uint32_t kStacks = 300'000;
   PageBuilder pages;
   for (uint32_t i = 0; i < kStacks; ++i) {
     pages.AddTally({.stack = pages.AddStack({0x10'0000 + i * 16}), .samples = 1, .born_bytes = 3, .born_count = 1},
@@ -237,7 +237,7 @@ TEST(StackParts, FollowOneAnotherAndHoldEveryReferenceAndTally) {
   EXPECT_EQ(StackParts(small, PageDirectory::Read(small, 1)).size(), 1u);
   const std::vector<StackPart> parts = StackParts(large, PageDirectory::Read(large, large.ReadHeader()->extents));
   EXPECT_GE(parts.size(), 40u);
-  EXPECT_LE(parts.size(), 70u);
+  EXPECT_LE(parts.size(), 80u);
   EXPECT_EQ(parts.front().range.first, 0u);
   EXPECT_TRUE(parts.back().range.IsLast());
   uint64_t samples = 0;
