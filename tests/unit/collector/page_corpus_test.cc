@@ -26,6 +26,16 @@ TEST(PageCorpus, EveryInputIsSurvivedAndGivesASoundSnapshot) {
   for (const std::vector<uint8_t>& input : corpus) EXPECT_EQ(ExercisePages(input.data(), input.size()), "");
 }
 
+// An input that is refused at the door, as all are of another layout version, exercises nothing.
+TEST(PageCorpus, MostInputsAreReadAtAll) {
+  const std::vector<std::vector<uint8_t>> corpus = Corpus();
+  size_t opened = 0;
+  for (const std::vector<uint8_t>& input : corpus) {
+    if (ledger::ProcessLedger::Open(PageBuilder::SealBytes(ExpandPatches(input.data() + 1, input.size() - 1)))) ++opened;
+  }
+  EXPECT_GT(opened * 4, corpus.size() * 3) << opened << " of " << corpus.size();
+}
+
 TEST(PageCorpus, SeedsDefacedAtRandomAreSurvived) {
   constexpr uint64_t kSeed = 77;
   std::mt19937_64 random(kSeed);
