@@ -6,6 +6,7 @@
 namespace leakhunt::core {
 
 constinit DescriptorLevel* g_descriptors[kDescriptorFanOut] = {};
+constinit DescriptorLeaf g_first_descriptors = {};
 
 namespace {
 
@@ -36,12 +37,12 @@ int NextDescriptor(int first, int last) {
   constexpr int64_t kEnd = int64_t{1} << 3 * kBits;
   int64_t end = int64_t{last} + 1 < kEnd ? int64_t{last} + 1 : kEnd;
   for (int64_t fd = first < 0 ? 0 : first; fd < end;) {
-    DescriptorLevel* level = sys::LoadAcquire(&g_descriptors[fd >> 2 * kBits]);
-    if (level == nullptr) {
+    const DescriptorLevel* level = sys::LoadAcquire(&g_descriptors[fd >> 2 * kBits]);
+    if (level == nullptr && fd >= kFanOut) {
       fd = ((fd >> 2 * kBits) + 1) << 2 * kBits;
       continue;
     }
-    DescriptorLeaf* leaf = sys::LoadAcquire(&level->leaves[fd >> kBits & (kFanOut - 1)]);
+    const DescriptorLeaf* leaf = fd < kFanOut ? &g_first_descriptors : sys::LoadAcquire(&level->leaves[fd >> kBits & (kFanOut - 1)]);
     if (leaf == nullptr) {
       fd = ((fd >> kBits) + 1) << kBits;
       continue;

@@ -2,7 +2,8 @@
 //
 // Written by any thread and in signal handlers, without locks: a word changes hands by exchange, and who gets it out of
 // the table owns the handle it names. Levels are made when a number in their range is first used and never given back;
-// RLIMIT_NOFILE may be 10^9, so nothing is as long as the limit.
+// RLIMIT_NOFILE may be 10^9, so nothing is as long as the limit. The first thousand numbers, which are all that most programs
+// have, are found at once.
 #pragma once
 
 #include <cstdint>
@@ -47,10 +48,12 @@ struct DescriptorLevel {
   DescriptorLeaf* leaves[kDescriptorFanOut];
 };
 extern constinit DescriptorLevel* g_descriptors[kDescriptorFanOut];
+extern constinit DescriptorLeaf g_first_descriptors;  // in place of the first level's first leaf
 
-// The word of `fd`, null when nothing near that number was ever recorded (or fd is negative).
+// The word of `fd`, null when nothing near that number, beyond the first, was ever recorded (or fd is negative).
 inline uint64_t* FindDescriptor(int fd) {
   uint32_t number = static_cast<uint32_t>(fd);
+  if (__builtin_expect(number < kDescriptorFanOut, 1)) return &g_first_descriptors.words[number];
   if (number >> 3 * kDescriptorBits != 0) return nullptr;
   DescriptorLevel* level = sys::LoadAcquire(&g_descriptors[number >> 2 * kDescriptorBits]);  // partner: EnsureDescriptor
   if (level == nullptr) return nullptr;

@@ -7,6 +7,7 @@
 #include "preload/core/process.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/clock.h"
+#include "preload/sys/hot.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
@@ -14,7 +15,7 @@
 
 namespace leakhunt::core {
 
-constinit uint32_t g_exit_listed = 0;
+LEAKHUNT_HOT_WORD uint32_t g_exit_listed = 0;
 
 namespace {
 

@@ -26,9 +26,9 @@ uint32_t UnknownHandleTally();
 inline protocol::HandleTally* HandleTallyAt(uint32_t reference) {
   return reinterpret_cast<protocol::HandleTally*>(g_process.pages->At(uint64_t{reference} * sizeof(protocol::HandleTally)));
 }
-inline void CountOpened(uint32_t reference) {
-  if (reference == 0) return;
-  protocol::HandleTally* tally = HandleTallyAt(reference);
+// Null: none was to be had.
+inline void CountOpened(protocol::HandleTally* tally) {
+  if (tally == nullptr) return;
   uint64_t opened = sys::AddPrivate(&tally->opened, uint64_t{1}) + 1;
   uint64_t closed = sys::LoadRelaxed(&tally->closed);
   uint64_t open = opened > closed ? opened - closed : 0;

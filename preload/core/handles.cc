@@ -7,8 +7,10 @@
 #include "preload/core/process.h"
 #include "preload/core/stacks.h"
 #include "preload/core/thread_state.h"
+#include "preload/unwind/module_map.h"
 #include "preload/unwind/path_cache.h"
 #include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
 
@@ -24,8 +26,6 @@ bool Recording() {
   if (mode == Mode::kOff) return false;
   return mode != Mode::kRecording || (g_process.options.track & protocol::kTrackHandles) != 0;
 }
-
-constexpr uint64_t kVisitsBeforePaths = 64;  // a thread of a few openings has no use for 10 KiB
 
 uint16_t Generation() { return static_cast<uint16_t>(g_process.generation); }
 
@@ -59,7 +59,7 @@ void Give(HandleSlot* slot) {
 }
 
 // The handle of an entry that is out of the table is closed.
-void Retire(DescriptorEntry entry) {
+LEAKHUNT_HOT void Retire(DescriptorEntry entry) {
   if (!entry || entry.Generation() != Generation()) return;
   HandleSlot* slot = entry.Slot();
   SetState(slot, SlotState::kDead);
@@ -84,7 +84,7 @@ void CopyShort(char* to, const char* from, uint64_t bytes) {
   __builtin_memcpy(to + bytes - 8, from + bytes - 8, 8);
 }
 
-void CopyLabel(HandleSlot* slot, const char* label, uint64_t length) {
+LEAKHUNT_HOT void CopyLabel(HandleSlot* slot, const char* label, uint64_t length) {
   if (label == nullptr) length = 0;
   else if (length == ~uint64_t{0}) length = __builtin_strlen(label);
   uint32_t kept = 0;
@@ -98,15 +98,22 @@ void CopyLabel(HandleSlot* slot, const char* label, uint64_t length) {
   slot->label_bytes = static_cast<uint16_t>(kept + length);
 }
 
-struct Origin {
-  HandleSlot* slot;  // null: none was to be had
-  uint32_t stack, tally, thread;
+// The stack that opens, and its tally.
+struct Opening {
+  uint32_t stack;
+  uint32_t reference;  // of the tally; 0, null: none was to be had
+  protocol::HandleTally* tally;
 };
 
-// Fills a slot, makes it live, and swings the number's entry to it.
-void Publish(int fd, const HandleDescription& description, const Origin& origin) {
-  uint64_t* word = EnsureDescriptor(fd);
-  HandleSlot* slot = origin.slot;
+Opening OpeningOf(uint32_t stack, uint32_t reference) {
+  return {stack, reference, reference == 0 ? nullptr : HandleTallyAt(reference)};
+}
+
+// Fills a slot (null: none was to be had), makes it live, and swings the number's entry to it.
+[[gnu::always_inline]] inline void Publish(int fd, const HandleDescription& description, HandleSlot* slot, const Opening& opening,
+                                           uint32_t thread) {
+  uint64_t* word = FindDescriptor(fd);
+  if (__builtin_expect(word == nullptr, 0)) word = EnsureDescriptor(fd);
   if (word == nullptr || slot == nullptr) {
     if (slot != nullptr) GiveHandleSlot(slot);
     CountLoss(0);
@@ -114,17 +121,18 @@ void Publish(int fd, const HandleDescription& description, const Origin& origin)
   }
   uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state)) + 1;
   sys::StoreRelaxed(&slot->state, protocol::PackState(generation, SlotState::kFilling));
-  sys::StoreRelease(&slot->stack_birth, protocol::PackStack(origin.stack, NowTick()));
+  sys::StoreRelease(&slot->stack_birth, protocol::PackStack(opening.stack, NowTick()));
   slot->fd = fd;
   slot->type = static_cast<uint8_t>(description.type);
   slot->flags = description.flags;
-  slot->thread = origin.thread;
-  slot->tally = origin.tally;
+  slot->thread = thread;
+  slot->tally = opening.reference;
   slot->inode = 0;
   CopyLabel(slot, description.label, description.label_bytes);
-  CountOpened(origin.tally);
+  CountOpened(opening.tally);
   SetState(slot, SlotState::kLive);
-  Retire(ExchangeDescriptor(word, PackEntry(slot, Generation(), description.type, false)));
+  const DescriptorEntry before = ExchangeDescriptor(word, PackEntry(slot, Generation(), description.type, false));
+  if (__builtin_expect(bool{before}, 0)) Retire(before);
 }
 
 // What a forked child opens that will serve, and one that is about to exec does not: a prefork worker goes to sleep in
@@ -143,6 +151,40 @@ bool MeansToLive(HandleType type) {
   }
 }
 
+constexpr uint64_t kVisitsBeforePaths = 64;  // a thread of a few openings has no use for 10 KiB
+constexpr uint16_t kMostPatience = 1023;
+
+[[gnu::noinline]] Opening WalkedOpening(ThreadState* state, const unwind::Registers* caller, HandleType type, OpeningPlace* place) {
+  if (state->paths == nullptr && state->visits > kVisitsBeforePaths) {
+    state->paths = static_cast<unwind::PathCache*>(sys::Carve(sizeof(unwind::PathCache)));
+  }
+  const uint32_t stack = CaptureStack(state, caller);
+  if (place == nullptr || stack != place->stack) {
+    const Opening opening = OpeningOf(stack, HandleTallyOf(stack, type));
+    if (place == nullptr) return opening;
+    place->walk.Forget();
+    place->stack = opening.reference == 0 ? 0 : stack;
+    place->reference = opening.reference;
+    place->tally = opening.tally;
+    place->waited = place->patience = 0;
+    return opening;
+  }
+  // The same again: worth keeping. Where that does not help (the stack lies elsewhere each time), ever more rarely.
+  if (place->waited++ >= place->patience) {
+    KeepWalk(state, *caller, &place->walk);
+    place->waited = 0;
+    if (place->patience < kMostPatience) place->patience = static_cast<uint16_t>(2 * place->patience + 1);
+  }
+  return {stack, place->reference, place->tally};
+}
+
+[[gnu::always_inline]] inline Opening OpeningBy(ThreadState* state, const unwind::Registers* caller, HandleType type) {
+  if (__builtin_expect(caller == nullptr, 0)) return WalkedOpening(state, caller, type, nullptr);
+  OpeningPlace* place = &state->opening_places[((caller->pc ^ caller->sp) * 0x9E37'79B9'7F4A'7C15u) >> (64 - kOpeningPlaceBits)];
+  if (__builtin_expect(place->walk.Holds(*caller, unwind::CurrentEpoch()), 1)) return {place->stack, place->reference, place->tally};
+  return WalkedOpening(state, caller, type, place);
+}
+
 void OpenedVisiting(int fd, const HandleDescription& description, const unwind::Registers* caller) {
   ThreadState* state = EnsureThreadState();
   if (state == nullptr) {
@@ -150,15 +192,8 @@ void OpenedVisiting(int fd, const HandleDescription& description, const unwind::
     return Retire(TakeDescriptor(fd));
   }
   VisitBegin(state);
-  if (state->paths == nullptr && state->visits > kVisitsBeforePaths) {
-    state->paths = static_cast<unwind::PathCache*>(sys::Carve(sizeof(unwind::PathCache)));
-  }
-  uint32_t stack = CaptureStack(state, caller);
-  if (stack != state->handle_stack) {
-    state->handle_tally = HandleTallyOf(stack, description.type);
-    state->handle_stack = state->handle_tally == 0 ? 0 : stack;
-  }
-  Publish(fd, description, Origin{Take(state), stack, state->handle_tally, state->index});
+  const Opening opening = OpeningBy(state, caller, description.type);
+  Publish(fd, description, Take(state), opening, state->index);
   VisitEnd(state);
   if (__builtin_expect(g_process.parent_pages != nullptr, 0) && MeansToLive(description.type)) ConnectChild();
 }
@@ -168,12 +203,12 @@ void OpenedInside(int fd, const HandleDescription& description) {
   if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return;
   if (t_local.busy == 0) return Retire(TakeDescriptor(fd));
   sys::AddRelaxed(&Header()->unknown_stacks, uint64_t{1});
-  Publish(fd, description, Origin{TakeHandleSlot(SlotTaker::kHandler), UnknownStack(), UnknownHandleTally(), 0});
+  Publish(fd, description, TakeHandleSlot(SlotTaker::kHandler), OpeningOf(UnknownStack(), UnknownHandleTally()), 0);
 }
 
 // True when entries of the table may be taken out and retired: recording, in this process, and a forked child has
 // become a process of its own. Not so only where nothing can be done about it.
-bool MayRetire() {
+LEAKHUNT_HOT bool MayRetire() {
   if (!Recording() || sys::LoadAcquire(&g_process.mode) != Mode::kRecording || InSharedMemoryChild()) return false;
   if (__builtin_expect(ProcessIsAlive(), 1)) return true;
   if (!Enter()) return false;
@@ -204,7 +239,7 @@ void VforkBegins() {
 
 void ChildrenShareMemory() { sys::StoreRelaxed(&g_process.children_share_memory, 1u); }
 
-void HandleOpened(int fd, const HandleDescription& description, const unwind::Registers* caller) {
+LEAKHUNT_HOT void HandleOpened(int fd, const HandleDescription& description, const unwind::Registers* caller) {
   if (fd < 0 || !Recording() || InSharedMemoryChild()) return;
   if (!Enter()) return OpenedInside(fd, description);
   if (Recording()) OpenedVisiting(fd, description, caller);
@@ -225,7 +260,7 @@ void HandleDuplicated(int from, int to, const unwind::Registers* caller) {
   HandleOpened(to, description, caller);
 }
 
-void HandleClosing(int fd) {
+LEAKHUNT_HOT void HandleClosing(int fd) {
   if (!MayRetire()) return;
   Retire(TakeDescriptor(fd));
   ExitListClosing(fd);

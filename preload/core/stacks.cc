@@ -268,6 +268,10 @@ uint32_t CaptureStack(ThreadState* state, const unwind::Registers* from) {
   return *known;
 }
 
+void KeepWalk(ThreadState* state, const unwind::Registers& from, unwind::WalkMemo* memo) {
+  if (const unwind::StackLimits* limits = LimitsOf(state, from.sp); limits != nullptr) memo->Keep(from, *limits, unwind::Epoch());
+}
+
 uint32_t ReadStack(const void* pages_of, uint32_t stack, uint64_t* pcs, uint32_t capacity) {
   const auto* pages = static_cast<const transport::Pages*>(pages_of);
   uint32_t count = 0;

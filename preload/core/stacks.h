@@ -15,6 +15,9 @@ struct ThreadState;
 // the hook noted it (unwind::CaptureCaller); null: found by walking. Caller is busy.
 uint32_t CaptureStack(ThreadState* state, const unwind::Registers* from = nullptr);
 
+// Keeps the walk from `from` in `memo`, for where CaptureStack has just found the stack of it. Caller is busy.
+void KeepWalk(ThreadState* state, const unwind::Registers& from, unwind::WalkMemo* memo);
+
 // The first frame of the last CaptureStack of this thread: the code that called into leakhunt; 0 unknown.
 uint64_t InnermostPc(const ThreadState* state);
 

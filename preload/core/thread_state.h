@@ -12,6 +12,7 @@
 #include "preload/sys/atomic.h"
 #include "preload/transport/pages.h"
 #include "preload/unwind/unwinder.h"
+#include "preload/unwind/walk_memo.h"
 
 namespace leakhunt::core {
 
@@ -50,6 +51,17 @@ struct TallyPlace {
   uint32_t position;
 };
 
+// A place that opens descriptors: its last walk, and what is kept of the stack that it found.
+struct alignas(64) OpeningPlace {
+  uint32_t stack;      // 0: none yet
+  uint32_t reference;  // of its HandleTally
+  protocol::HandleTally* tally;
+  uint16_t waited;     // openings from the same stack, which the memo did not know, since the walk was kept
+  uint16_t patience;   // so many of them are let pass before the next is kept
+  unwind::WalkMemo walk;
+};
+inline constexpr uint32_t kOpeningPlaceBits = 2;
+
 inline constexpr uint32_t kMostDeltas = 8;   // records of one stack
 
 // The stack a thread interned last, and the records of its outer frames: most of the next one are the same.
@@ -62,7 +74,6 @@ struct LastStack {
 struct ThreadState {
   ThreadState* next = nullptr;  // list of all, prepend-only
   uint32_t tid = 0;             // 0: free to take (claimed by CAS)
-  uint32_t index = 0;
   Sampler sampler;
   protocol::ThreadRecord* record = nullptr;
 
@@ -85,10 +96,9 @@ struct ThreadState {
   uint32_t tally_index_bits = 0;
 
   alignas(64) uint64_t visits = 0;
+  uint32_t index = 0;
   unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval
   uint64_t innermost_pc = 0;
-  uint32_t handle_stack = 0;         // of the last handle opened, and its tally
-  uint32_t handle_tally = 0;
   protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
   unwind::StackLimits limits[kStackLimitsCached] = {};
   uint32_t next_limits = 0;
@@ -100,6 +110,7 @@ struct ThreadState {
 
   LastStack last_stack = {};
   uint64_t pcs[protocol::kMaxFrames] = {};
+  OpeningPlace opening_places[1u << kOpeningPlaceBits] = {};  // by the calling code's address
 };
 
 struct ThreadLocal {

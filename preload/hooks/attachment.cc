@@ -13,13 +13,14 @@
 #include "preload/imports/redirection.h"
 #include "preload/protocol/attachment.h"
 #include "preload/sys/clock.h"
+#include "preload/sys/hot.h"
 #include "preload/sys/syscall.h"
 
 extern "C" int on_exit(void (*function)(int, void*), void* argument) __attribute__((weak));
 
 namespace leakhunt::hooks {
 
-constinit uint32_t g_imports_due = 0;
+LEAKHUNT_HOT_WORD uint32_t g_imports_due = 0;
 
 }  // namespace leakhunt::hooks
 

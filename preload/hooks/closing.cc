@@ -10,6 +10,7 @@
 #include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
 #include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
 #include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
 #include "preload/transport/connection.h"
@@ -47,7 +48,7 @@ int CloseRange(unsigned first, unsigned last, int flags) {
   return -1;
 }
 
-int Close(int fd) {
+LEAKHUNT_HOT int Close(int fd) {
   int answer = 0;
   if (hooks::KeepsFromClosing(fd, &answer)) return answer;
   core::HandleClosing(fd);
@@ -82,7 +83,7 @@ bool ClosesNothing(unsigned first, unsigned last, int flags) {
 
 }  // namespace leakhunt::hooks
 
-LEAKHUNT_HOOK int close(int fd) { return Close(fd); }
+LEAKHUNT_HOOK LEAKHUNT_HOT int close(int fd) { return Close(fd); }
 LEAKHUNT_HOOK int __close(int fd) { return Close(fd); }
 
 LEAKHUNT_HOOK int close_range(unsigned first, unsigned last, int flags) noexcept {

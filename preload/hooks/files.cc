@@ -7,6 +7,7 @@
 
 #include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
+#include "preload/sys/hot.h"
 #include "preload/sys/text.h"
 
 using namespace leakhunt;
@@ -59,7 +60,7 @@ HandleType TypeOf(const char* path, int flags) {
   return sys::StartsWith(device, "shm/") ? HandleType::kFile : HandleType::kDevice;
 }
 
-int OpenedPath(const Caller& caller, int fd, const char* path, int flags) {
+LEAKHUNT_HOT int OpenedPath(const Caller& caller, int fd, const char* path, int flags) {
   if (fd < 0) return fd;
   const HandleType type = TypeOf(path, flags);
   if (type == HandleType::kDirectory) hooks::NoteDirectory(path);
@@ -77,11 +78,11 @@ int OpenedPath(const Caller& caller, int fd, const char* path, int flags) {
     va_end(arguments);               \
   }
 
-LEAKHUNT_HOOK int open(const char* path, int flags, ...) {
+LEAKHUNT_HOOK LEAKHUNT_HOT int open(const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
   return OpenedPath(Caller(), CallReal(real_open, path, flags, mode), path, flags);
 }
-LEAKHUNT_HOOK int open64(const char* path, int flags, ...) {
+LEAKHUNT_HOOK LEAKHUNT_HOT int open64(const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
   return OpenedPath(Caller(), CallReal(real_open64, path, flags, mode), path, flags);
 }
@@ -93,11 +94,11 @@ LEAKHUNT_HOOK int __open64(const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
   return OpenedPath(Caller(), CallReal(real_open64, path, flags, mode), path, flags);
 }
-LEAKHUNT_HOOK int openat(int directory, const char* path, int flags, ...) {
+LEAKHUNT_HOOK LEAKHUNT_HOT int openat(int directory, const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
   return OpenedPath(Caller(), CallReal(real_openat, directory, path, flags, mode), path, flags);
 }
-LEAKHUNT_HOOK int openat64(int directory, const char* path, int flags, ...) {
+LEAKHUNT_HOOK LEAKHUNT_HOT int openat64(int directory, const char* path, int flags, ...) {
   LEAKHUNT_MODE(flags)
   return OpenedPath(Caller(), CallReal(real_openat64, directory, path, flags, mode), path, flags);
 }

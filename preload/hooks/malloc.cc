@@ -7,6 +7,7 @@
 #include "preload/hooks/allocator.h"
 #include "preload/hooks/attachment.h"
 #include "preload/hooks/hook.h"
+#include "preload/sys/hot.h"
 #include "preload/sys/memory.h"
 #include "preload/unwind/unwinder.h"
 
@@ -102,24 +103,24 @@ template <typename Call>
 using namespace leakhunt;
 using hooks::g_allocator;
 
-LEAKHUNT_HOOK void* malloc(size_t size) {
+LEAKHUNT_HOOK LEAKHUNT_HOT void* malloc(size_t size) {
   if (!core::CountDown(size)) return hooks::MallocSlow(size);
   return hooks::Unsampled(g_allocator.malloc(size));
 }
 
-LEAKHUNT_HOOK void free(void* block) {
+LEAKHUNT_HOOK LEAKHUNT_HOT void free(void* block) {
   if (core::MayBeRecorded(hooks::Address(block)) && !hooks::FreedSlow(block)) return;
   g_allocator.free(block);
 }
 
-LEAKHUNT_HOOK void* calloc(size_t count, size_t size) {
+LEAKHUNT_HOOK LEAKHUNT_HOT void* calloc(size_t count, size_t size) {
   size_t bytes;
   if (__builtin_mul_overflow(count, size, &bytes)) return g_allocator.calloc(count, size);  // fails there, errno and all
   if (!core::CountDown(bytes)) return hooks::CallocSlow(count, size);
   return hooks::Unsampled(g_allocator.calloc(count, size));
 }
 
-LEAKHUNT_HOOK void* realloc(void* old, size_t size) {
+LEAKHUNT_HOOK LEAKHUNT_HOT void* realloc(void* old, size_t size) {
   bool skip = core::CountDown(size);
   if (!skip || core::MayBeRecorded(hooks::Address(old))) return hooks::ReallocSlow(old, size, skip);
   void* block = g_allocator.realloc(old, size);
@@ -138,7 +139,7 @@ LEAKHUNT_HOOK void* reallocarray(void* old, size_t count, size_t size) {
   return block == old ? block : hooks::Unsampled(block);
 }
 
-LEAKHUNT_HOOK int posix_memalign(void** result, size_t alignment, size_t size) {
+LEAKHUNT_HOOK LEAKHUNT_HOT int posix_memalign(void** result, size_t alignment, size_t size) {
   if (!core::CountDown(size)) return hooks::PosixMemalignSlow(result, alignment, size);
   int error = g_allocator.posix_memalign(result, alignment, size);
   if (error == 0) hooks::Unsampled(*result);

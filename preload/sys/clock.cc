@@ -2,11 +2,12 @@
 
 #include <elf.h>
 
+#include "preload/sys/hot.h"
 #include "preload/sys/syscall.h"
 
 namespace leakhunt::sys {
 
-constinit ClockGettime g_clock_gettime = nullptr;
+LEAKHUNT_HOT_WORD ClockGettime g_clock_gettime = nullptr;
 
 namespace {
 

@@ -9,6 +9,7 @@
 
 #include "preload/sys/atomic.h"
 #include "preload/sys/clock.h"
+#include "preload/sys/hot.h"
 #include "preload/sys/log.h"
 #include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
@@ -211,7 +212,7 @@ void SetOwnMemfd(int fd) {
   g_connection.memfd_inode = Inode(fd);
 }
 
-bool IsOwnDescriptor(int fd) {
+LEAKHUNT_HOT bool IsOwnDescriptor(int fd) {
   // The program may have closed ours by a raw system call and have the number now: the inode tells.
   if (fd < 0) return false;
   if (fd == g_connection.fd) return StillOurs();

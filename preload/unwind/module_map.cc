@@ -4,6 +4,7 @@
 #include <link.h>
 
 #include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/text.h"
 #include "preload/unwind/frame_section.h"
@@ -173,7 +174,7 @@ ModuleLookup Search(const LoadedObject& object, UnwindSections* sections) {
 
 }  // namespace
 
-constinit uint32_t g_module_epoch = 0;
+LEAKHUNT_HOT_WORD uint32_t g_module_epoch = 0;
 
 ModuleLookup FindModule(uint64_t pc, UnwindSections* sections) {
   LoadedObject object;

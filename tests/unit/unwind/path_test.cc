@@ -1,4 +1,5 @@
-// A walk along known paths never has another result than the plain walk, nor a word that stands for another stack.
+// A walk along known paths never has another result than the plain walk, nor a word that stands for another stack; a kept walk
+// never holds where a walk would find another one.
 #include <gtest/gtest.h>
 
 #include <csetjmp>
@@ -8,6 +9,7 @@
 
 #include "preload/unwind/path_cache.h"
 #include "preload/unwind/unwinder.h"
+#include "preload/unwind/walk_memo.h"
 #include "tests/unit/unwind/situations.h"
 
 namespace leakhunt::unwind {
@@ -27,8 +29,34 @@ struct Checker {
   std::vector<Stack> kept;  // what the words in the cache stand for: index + 1
   uint32_t max_frames = kMost;
   uint64_t walks = 0, wrong = 0, known_walks = 0, unkept = 0;
+  // Walks kept by where they began, and what they found.
+  struct Kept {
+    WalkMemo memo;
+    Stack* stack;
+  };
+  static constexpr uint32_t kMemos = 1024;
+  Kept* memos = static_cast<Kept*>(calloc(kMemos, sizeof(Kept)));
+  uint64_t remembered = 0, wrongly_remembered = 0;
 
-  ~Checker() { free(cache); }
+  ~Checker() {
+    free(cache);
+    for (uint32_t i = 0; i < kMemos; ++i) delete memos[i].stack;
+    free(memos);
+  }
+
+  // `walked` is what a walk finds now. `and_keep`: where nothing was kept that holds, that is.
+  void CheckMemo(const Registers& start, const StackLimits& on, const Stack& walked, bool and_keep) {
+    if (max_frames != kMost) return;  // a memo knows of no depth
+    Kept& kept_walk = memos[((start.pc ^ start.sp) * 0x9E37'79B9'7F4A'7C15) >> 54];
+    if (kept_walk.memo.Holds(start, Epoch())) {
+      ++remembered;
+      wrongly_remembered += *kept_walk.stack != walked;
+    } else if (and_keep) {
+      kept_walk.memo.Keep(start, on, Epoch());
+      delete kept_walk.stack;
+      kept_walk.stack = new Stack(walked);
+    }
+  }
 
   // Leaves no room in the cache: every walk goes beyond it.
   void Fill() {
@@ -61,7 +89,9 @@ struct Checker {
     if (limits.high == 0 && !FindStackLimits(start.sp, &limits)) abort();
     uint64_t plain[kMost];
     WalkResult expected = Walk(start, limits, plain, max_frames);
-    wrong += WalkCached(start, limits) != Stack{{plain, plain + expected.frames}, expected.stop};
+    const Stack walked{{plain, plain + expected.frames}, expected.stop};
+    wrong += WalkCached(start, limits) != walked;
+    CheckMemo(start, limits, walked, true);
     ++walks;
   }
 };
@@ -122,9 +152,10 @@ class KnownPath : public ::testing::Test {
   }
   void TearDown() override {
     EXPECT_EQ(checker_.wrong, 0u) << "of " << checker_.walks;
-    printf("%lu walks, %.1f %% known, %.1f %% not kept\n", checker_.walks,
-           100.0 * static_cast<double>(checker_.known_walks) / static_cast<double>(checker_.walks),
-           100.0 * static_cast<double>(checker_.unkept) / static_cast<double>(checker_.walks));
+    EXPECT_EQ(checker_.wrongly_remembered, 0u) << "of " << checker_.remembered;
+    const auto share = [&](uint64_t part) { return 100.0 * static_cast<double>(part) / static_cast<double>(checker_.walks); };
+    printf("%lu walks, %.1f %% known, %.1f %% not kept, %.1f %% remembered\n", checker_.walks, share(checker_.known_walks),
+           share(checker_.unkept), share(checker_.remembered));
   }
   Checker checker_;
 };
@@ -142,6 +173,7 @@ TEST_F(KnownPath, EqualsTheWalkOnRandomStacksBeyondAFullCache) {
 TEST_F(KnownPath, FewStacksAreAllKnown) {
   while (checker_.walks < 50'000) Wander(2);
   EXPECT_GT(checker_.known_walks * 10, checker_.walks * 9);
+  EXPECT_GT(checker_.remembered * 10, checker_.walks * 3);
 }
 
 TEST_F(KnownPath, EqualsTheWalkWhenTruncated) {
@@ -177,6 +209,7 @@ TEST_F(KnownPath, AnUnchangedStackIsKnownAtOnce) {
     checker_.Check();
   }
   EXPECT_EQ(checker_.known_walks, 2u);
+  EXPECT_EQ(checker_.remembered, 2u);
   EXPECT_EQ(checker_.kept.size(), 1u);
 }
 
@@ -232,14 +265,20 @@ TEST_F(KnownPath, SurvivesFramesThatWereJumpedOver) {
       default: break;
     }
     WalkResult plain = Walk(moved, moved_limits, copy_plain, kMost);
-    ASSERT_EQ(checker->WalkCached(moved, moved_limits), (Stack{{copy_plain, copy_plain + plain.frames}, plain.stop})) << i;
+    const Stack walked{{copy_plain, copy_plain + plain.frames}, plain.stop};
+    ASSERT_EQ(checker->WalkCached(moved, moved_limits), walked) << i;
+    checker->CheckMemo(moved, moved_limits, walked, i % 64 == 0);
     ends += plain.frames != frames;
     if (random() % 3) copy[at] = old;
   }
   EXPECT_GT(ends, 100u);
 }
 
-TEST_F(KnownPath, NoticesEveryChangedWordAbove) { WalkLies(&checker_); }
+TEST_F(KnownPath, NoticesEveryChangedWordAbove) {
+  WalkLies(&checker_);
+  EXPECT_GT(checker_.remembered, 1'000u);
+  EXPECT_LT(checker_.remembered, 19'000u);
+}
 
 TEST_F(KnownPath, NoticesEveryChangedWordAboveBeyondAFullCache) {
   checker_.Fill();

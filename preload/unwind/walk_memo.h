@@ -1,0 +1,54 @@
+// One walk, kept by the words it read: where they are all the same, a walk from the same registers finds the same stack.
+//
+// For code that is reached the same way again and again, as a server's open and accept are: a few comparisons in two or three
+// cache lines, where a walk, known or not, goes through its own tables. In a server that enters the kernel between any two
+// of our calls, those tables are in no near cache.
+//
+// Sound without any assumption about what the program did in between. What a walk reads is decided by its registers, the rules
+// of the loaded objects (the epoch) and what it has read before. The words are compared in the order they were read, so as
+// long as they are equal, the next one is what a walk would read next: nothing is read that a walk would not read. A
+// frame pointer is compared only where a rule made use of it. Nothing is written to the program's stack.
+//
+// Owned by one thread, used by it alone and not by a signal handler that interrupts the use. Zeroed memory is an empty one.
+#pragma once
+
+#include <cstdint>
+
+#include "preload/unwind/unwinder.h"
+
+namespace leakhunt::unwind {
+
+class WalkMemo {
+ public:
+  static constexpr uint32_t kMostWords = 24;  // a walk that read more is not kept
+
+  // A walk from `start` finds, at `epoch`, the stack that the kept walk found.
+  [[gnu::always_inline]] bool Holds(const Registers& start, uint32_t epoch) const {
+    if (start.pc != pc_ || start.sp != sp_ || epoch != epoch_) return false;
+    for (uint32_t i = 0; i < words_; ++i) {
+      if (*reinterpret_cast<const uint64_t*>(word_[i].at) != word_[i].value) return false;
+    }
+    return rbp_ == start.rbp || !uses_rbp_;
+  }
+
+  // Walks from `start` and keeps that, if each frame has a simple rule, the outermost one is reached, and it reads few
+  // enough words; else nothing is kept. start.sp lies in `limits`.
+  void Keep(const Registers& start, const StackLimits& limits, uint32_t epoch);
+  void Forget() { pc_ = 0; }
+
+ private:
+  struct Word {
+    uint64_t at, value;
+  };
+
+  bool Add(uint64_t at, uint64_t value);
+  bool WalkFrom(const Registers& start, const StackLimits& limits, uint32_t epoch);
+
+  uint32_t epoch_;
+  uint16_t words_;
+  bool uses_rbp_;
+  uint64_t pc_, sp_, rbp_;  // pc 0: nothing is kept
+  Word word_[kMostWords];
+};
+
+}  // namespace leakhunt::unwind
