@@ -17,8 +17,6 @@ using snapshot::HandleExample;
 using snapshot::HandleSite;
 using snapshot::Snapshot;
 
-int64_t Earlier(int64_t a, int64_t b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
-
 void AddTo(HandleRow& row, const HandleSite& site) {
   std::string type = snapshot::HandleTypeName(site.type);
   row.type = row.type.empty() || row.type == type ? type : "several";
@@ -30,7 +28,7 @@ void AddTo(HandleRow& row, const HandleSite& site) {
   row.opened += site.opened;
   row.closed += site.closed;
   row.peak += site.peak;
-  row.oldest_birth_ms = Earlier(row.oldest_birth_ms, site.oldest_birth_ms);
+  row.oldest_birth_ms = snapshot::Earlier(row.oldest_birth_ms, site.oldest_birth_ms);
   row.examples.insert(row.examples.end(), site.examples.begin(), site.examples.end());
 }
 

@@ -13,8 +13,6 @@ namespace {
 
 using namespace snapshot;  // NOLINT(google-build-using-namespace): the whole model is walked
 
-int64_t Earlier(int64_t a, int64_t b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
-
 class Sum {
  public:
   explicit Sum(const Snapshot& first) {

@@ -16,8 +16,6 @@ using snapshot::Site;
 using snapshot::Snapshot;
 using snapshot::Weighted;
 
-int64_t Earlier(int64_t a, int64_t b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
-
 void AddTo(SiteRow& row, const Site& site) {
   row.kind = row.largest_part < 0 ? site.kind : row.kind;
   if (site.live_bytes.value > row.largest_part) {
@@ -29,9 +27,9 @@ void AddTo(SiteRow& row, const Site& site) {
   row.live_count += site.live_count;
   row.total_bytes += site.total_bytes;
   row.total_count += site.total_count;
-  row.first_seen_ms = Earlier(row.first_seen_ms, site.first_seen_ms);
+  row.first_seen_ms = snapshot::Earlier(row.first_seen_ms, site.first_seen_ms);
   row.last_seen_ms = std::max(row.last_seen_ms, site.last_seen_ms);
-  row.oldest_birth_ms = Earlier(row.oldest_birth_ms, site.oldest_birth_ms);
+  row.oldest_birth_ms = snapshot::Earlier(row.oldest_birth_ms, site.oldest_birth_ms);
 }
 
 // `share` of a site's live figures: the estimate scales, and so does what is known of its error.

@@ -97,6 +97,7 @@ class Capturing {
   snapshot::Rows* rows_;
   snapshot::Snapshot* out_;
   uint64_t refused_ = 0;
+  uint64_t beyond_ = 0;  // records whose stacks were too many to be told apart
 };
 
 // What a live process has added meanwhile: areas, the stacks in them, names.
@@ -122,7 +123,7 @@ Result<Unit> Capturing::Run() {
   state_.site_sightings.EndCapture(options_.now_ms);
   refused_ += directory_.refused() + stacks_.refused();
   FillFromHeader(header_, clock_, options_, refused_, out_);
-  out_->losses.unknown_stacks += stacks_.beyond();
+  out_->losses.unknown_stacks += beyond_;
   stacks_.MoveInto(out_);
   threads_.MoveInto(out_);
   scopes_.MoveInto(out_);
@@ -189,6 +190,9 @@ Status Capturing::Sites(const StackPart& part) {
   for (uint32_t i = 0; i < after.size(); ++i) references.push_back(StackOfKey(after.KeyAt(i)));
   for (const InheritedBlocks& of_stack : inherited) references.push_back(of_stack.stack);
   stacks_.Resolve(directory_, std::move(references));
+  for (uint32_t i = 0; i < after.size(); ++i) {
+    if (stacks_.IsBeyond(StackOfKey(after.KeyAt(i)))) beyond_ += after.At(i).samples;
+  }
 
   SiteRows sites(stacks_, clock_);
   sites.AddBlocks(*std::move(blocks), &scopes_);

@@ -43,9 +43,8 @@ void StackTable::Resolve(const PageDirectory& directory, std::vector<uint32_t> r
   for (const uint32_t reference : references_.Sorted()) {
     const bool room = frame_uses_ < kMaxFrameUses && first_index_ + contents_.size() < kMaxStacks;
     const bool decoded = room && arena_.Decode(reference, &raw);
-    if (!room) ++beyond_;
-    else if (!decoded) ++refused_;
-    resolved_.push_back(decoded ? Resolved{Intern(raw), raw.first_tick} : Resolved{0, kNeverMet});
+    if (room && !decoded) ++refused_;
+    resolved_.push_back(decoded ? Resolved{Intern(raw), raw.first_tick, false} : Resolved{0, kNeverMet, !room});
   }
 }
 
@@ -57,6 +56,11 @@ uint32_t StackTable::IndexOf(uint32_t reference) const {
 uint32_t StackTable::FirstTickOf(uint32_t reference) const {
   const uint32_t number = references_.Find(reference);
   return number == StackReferences::kAbsent ? kNeverMet : resolved_[number].first_tick;
+}
+
+bool StackTable::IsBeyond(uint32_t reference) const {
+  const uint32_t number = references_.Find(reference);
+  return number != StackReferences::kAbsent && resolved_[number].beyond;
 }
 
 // Modules come and go at other places of the table; those that frames name already keep their numbers.

@@ -42,8 +42,8 @@ class StackTable {
 
   // References that led nowhere, and module records refused.
   uint64_t refused() const { return refused_ + modules_.refused(); }
-  // References that became the unknown stack because there were too many before them.
-  uint64_t beyond() const { return beyond_; }
+  // Whether a reference of this batch became the unknown stack because there were too many before it.
+  bool IsBeyond(uint32_t reference) const;
 
   // Moves frames and the modules worth keeping (loaded, or named by a frame) into `out`. Call last.
   void MoveInto(snapshot::Snapshot* out);
@@ -68,6 +68,7 @@ class StackTable {
   StackReferences references_;
   struct Resolved {
     uint32_t stack, first_tick;
+    bool beyond;
   };
   std::vector<Resolved> resolved_;  // by the reference's position
   struct RecentWord {
@@ -84,7 +85,7 @@ class StackTable {
   snapshot::Stack stack_;  // the one in hand
   std::vector<uint64_t> hashes_;
   uint64_t frame_uses_ = 0;
-  uint64_t refused_ = 0, beyond_ = 0;
+  uint64_t refused_ = 0;
 };
 
 }  // namespace leakhunt::ledger

@@ -13,8 +13,6 @@ namespace {
 
 constexpr size_t kThreadsKept = 8;
 
-int64_t Earlier(int64_t a, int64_t b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
-
 // Rows of one snapshot share their cohort edges.
 void AddCohorts(const std::vector<Cohort>& from, std::vector<Cohort>* into) {
   for (const Cohort& cohort : from) {

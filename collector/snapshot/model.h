@@ -5,6 +5,7 @@
 // Units: bytes, milliseconds since the Unix epoch (`*_ms`), counts. Plain values, owned; not thread-safe to mutate.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -12,6 +13,9 @@
 #include <vector>
 
 namespace leakhunt::snapshot {
+
+// The earlier of two moments, 0 = not known.
+inline int64_t Earlier(int64_t a_ms, int64_t b_ms) { return a_ms == 0 ? b_ms : b_ms == 0 ? a_ms : std::min(a_ms, b_ms); }
 
 // A sum of Horvitz–Thompson weights with what its confidence limits need (see estimate.h). Sums of independent
 // Weighted add field by field, except largest_weight (max). Exact figures have variance 0.

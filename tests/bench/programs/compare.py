@@ -6,7 +6,8 @@
 Every round runs every variant once, in an order that rotates, so that what the machine does meanwhile falls on all of
 them. A row gives the medians of CPU time (user and system, of the program, its collector or interpreter, and their
 children) and of wall time, the ratio to the native run beside it, the memory that the program had at its peak, and for
-leakhunt the collector's share of the CPU, its peak of memory and the size of the snapshots. Variants whose tool is
+leakhunt the collector's share of the CPU, its peak of memory and the size of the snapshots. What an allocation costs is the
+CPU that a tool adds by the number of allocations, which leakhunt counts in exact mode. Variants whose tool is
 missing are left out. With --instructions, the workloads of our own are also counted under callgrind.
 """
 
@@ -152,14 +153,24 @@ def measure(name, command, environment, variant, work):
     return figures if status == 0 else None
 
 
-def compare(name, command, environment, tools, rounds, work):
+def count_allocations(build, data):
+    """Of all processes of an exact recording; None where nothing was recorded."""
+    said = subprocess.run([str(build / "viewer/leakhunt-report"), "top-sites", str(data), "--all", "--symbols", "off",
+                           "--format", "json", "--limit", "1"], capture_output=True, text=True)
+    return json.loads(said.stdout)["totals"]["total_count"]["value"] if said.returncode == 0 else None
+
+
+def compare(name, command, environment, tools, rounds, build, work):
     samples = {tool.name: [] for tool in tools}
+    allocations = None
     for number in range(rounds):
         for offset in range(len(tools)):
             tool = tools[(number + offset) % len(tools)]
             measured = measure(name, command, environment, tool, work)
             if measured:
                 samples[tool.name].append(measured)
+            if measured and tool.name == "leakhunt exact" and allocations is None:
+                allocations = count_allocations(build, work / "data")
 
     def median(tool, figure):
         return statistics.median(sample[figure] for sample in samples[tool])
@@ -174,6 +185,9 @@ def compare(name, command, environment, tools, rounds, work):
         row |= {"cpu_s_low": round(min(cpus), 4), "cpu_s_high": round(max(cpus), 4),
                 "cpu_ratio": round(row["cpu_s"] / median("native", "cpu_s"), 3),
                 "wall_ratio": round(row["wall_s"] / median("native", "wall_s"), 3)}
+        if allocations:
+            more = row["cpu_s"] - (0 if tool == "native" else median("native", "cpu_s"))
+            row |= {"allocations": allocations, "ns_an_allocation": round(more * 1e9 / allocations, 1)}
         if "rss_mib" in row:
             row["rss_more_mib"] = round(row["rss_mib"] - median("native", "rss_mib"), 2)
         yield row
@@ -212,6 +226,8 @@ def table(rows, figure, title, first=None, digits=2):
 def tables(rows, instructions):
     yield from table(rows, "cpu_ratio", "CPU against native", ("native s", "cpu_s"))
     yield ""
+    yield from table(rows, "ns_an_allocation", "ns more an allocation", ("native ns from one to the next", "ns_an_allocation"), 0)
+    yield ""
     yield from table(rows, "rss_more_mib", "MiB more than native", ("native MiB", "rss_mib"), 1)
     for figure, title, digits in (("collector_cpu_s", "collector, CPU s", 3), ("collector_rss_mib", "collector, MiB", 1),
                                   ("snapshot_kib", "largest snapshot, KiB", 0)):
@@ -244,7 +260,7 @@ def main():
             if shutil.which(command[0]) is None:
                 print(f"{name}: {command[0]} is not installed", file=sys.stderr)
                 continue
-            rows += compare(name, command, environment, tools, options.rounds, work)
+            rows += compare(name, command, environment, tools, options.rounds, build, work)
             print(f"{name}: done", file=sys.stderr)
         if options.instructions:
             instructions = list(count_instructions(build, work))
@@ -254,7 +270,7 @@ def main():
         print("no such workload", file=sys.stderr)
         return 2
     if options.json:
-        options.json.write_text(json.dumps({"schema": "leakhunt/bench/2", "processors": os.cpu_count(),
+        options.json.write_text(json.dumps({"schema": "leakhunt/bench/3", "processors": os.cpu_count(),
                                             "load_average": os.getloadavg(), "rows": rows,
                                             "instructions": instructions}, indent=1) + "\n")
     text = "\n".join(tables(rows, instructions))
