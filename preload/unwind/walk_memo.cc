@@ -5,8 +5,10 @@
 namespace leakhunt::unwind {
 
 bool WalkMemo::Add(uint64_t at, uint64_t value) {
-  if (words_ == kMostWords) return false;
-  word_[words_++] = {at, value};
+  const uint64_t above = (at - sp_) / sizeof(uint64_t);
+  if (words_ == kMostWords || above > 0xFFFF || at % sizeof(uint64_t) != 0) return false;
+  above_[words_] = static_cast<uint16_t>(above);
+  value_[words_++] = value;
   return true;
 }
 
@@ -34,10 +36,10 @@ bool WalkMemo::WalkFrom(const Registers& start, const StackLimits& limits, uint3
 
 void WalkMemo::Keep(const Registers& start, const StackLimits& limits, uint32_t epoch) {
   pc_ = 0;
+  sp_ = start.sp;
   words_ = 0;
   uses_rbp_ = false;
   if (!WalkFrom(start, limits, epoch)) return;
-  sp_ = start.sp;
   rbp_ = start.rbp;
   epoch_ = epoch;
   pc_ = start.pc;

@@ -24,31 +24,29 @@ class WalkMemo {
 
   // A walk from `start` finds, at `epoch`, the stack that the kept walk found.
   [[gnu::always_inline]] bool Holds(const Registers& start, uint32_t epoch) const {
-    if (start.pc != pc_ || start.sp != sp_ || epoch != epoch_) return false;
+    if (start.pc != pc_ || start.sp != sp_ || epoch != epoch_ || (uses_rbp_ && start.rbp != rbp_)) return false;
+    const auto* const stack = reinterpret_cast<const uint64_t*>(start.sp);
     for (uint32_t i = 0; i < words_; ++i) {
-      if (*reinterpret_cast<const uint64_t*>(word_[i].at) != word_[i].value) return false;
+      if (stack[above_[i]] != value_[i]) return false;
     }
-    return rbp_ == start.rbp || !uses_rbp_;
+    return true;
   }
 
   // Walks from `start` and keeps that, if each frame has a simple rule, the outermost one is reached, and it reads few
-  // enough words; else nothing is kept. start.sp lies in `limits`.
+  // enough words, none of them half a megabyte away; else nothing is kept. start.sp lies in `limits`.
   void Keep(const Registers& start, const StackLimits& limits, uint32_t epoch);
   void Forget() { pc_ = 0; }
 
  private:
-  struct Word {
-    uint64_t at, value;
-  };
-
   bool Add(uint64_t at, uint64_t value);
   bool WalkFrom(const Registers& start, const StackLimits& limits, uint32_t epoch);
 
   uint32_t epoch_;
   uint16_t words_;
   bool uses_rbp_;
-  uint64_t pc_, sp_, rbp_;  // pc 0: nothing is kept
-  Word word_[kMostWords];
+  uint64_t pc_, sp_, rbp_;     // pc 0: nothing is kept
+  uint16_t above_[kMostWords];  // where a word was read, in words from sp
+  uint64_t value_[kMostWords];
 };
 
 }  // namespace leakhunt::unwind
