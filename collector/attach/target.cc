@@ -151,7 +151,11 @@ Status CheckState(pid_t pid) {
     return Error{Named(pid) + " runs under a seccomp filter, which may kill it for loading a library: restart it under "
                               "leakhunt-collect -- COMMAND, which records from before the filter"};
   auto stat = watch::ParseProcessStat(watch::ReadFile(Proc(pid, "stat")).value_or(""));
-  if (stat && (stat->state == 'Z' || stat->state == 'X')) return Error{Named(pid) + " has ended"};
+  if (stat && (stat->state == 'Z' || stat->state == 'X')) {
+    const auto directory = watch::ProcDirectory::Open(pid);
+    const bool alone = directory && directory->OfLivingThread();
+    return Error{alone ? "cannot attach to " + Named(pid) + ": its first thread has ended" : Named(pid) + " has ended"};
+  }
   if (stat && stat->state == 'T') return Error{Named(pid) + " is stopped: continue it (kill -CONT " + std::to_string(pid) + ") first"};
   return Ok();
 }

@@ -45,6 +45,13 @@ bool EndsAtStop(uint64_t number) {
   }
 }
 
+// The kernel calls a thread that is about to be gone, or waits to be reaped, not permitted, too.
+bool IsEnding(pid_t pid, pid_t tid) {
+  const auto text = watch::ReadFile(TaskDirectory(pid, tid) + "/stat");
+  const auto stat = text ? watch::ParseProcessStat(*text) : std::nullopt;
+  return !stat || stat->state == 'Z' || stat->state == 'X';
+}
+
 uint64_t HexAfter(const std::string& text, const char* key) {
   size_t at = text.find(key);
   if (at == std::string::npos) return 0;
@@ -76,8 +83,9 @@ std::string RemoteMemory::ReadText(uint64_t address, size_t most) const {
 
 Result<TracedThread> TracedThread::Stop(pid_t pid, pid_t tid, int patience_ms, bool* refused) {
   if (ptrace(PTRACE_SEIZE, tid, nullptr, nullptr) != 0) {
-    *refused = errno == EPERM;
-    return ErrnoError("cannot trace process " + std::to_string(pid), errno);
+    const int why = errno;
+    *refused = why == EPERM && !IsEnding(pid, tid);
+    return ErrnoError("cannot trace process " + std::to_string(pid), why);
   }
   TracedThread thread(pid, tid);
   if (ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr) != 0 || !thread.WaitForStop(patience_ms)) {

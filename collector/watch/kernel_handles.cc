@@ -136,9 +136,11 @@ HandleType TypeOfLink(std::string_view link) {
 }
 
 std::optional<KernelHandles> ReadKernelHandles(const ProcDirectory& process, uint64_t own_socket_inode) {
-  auto numbers = process.Numbers("fd");
+  const auto living = process.OfLivingThread();
+  const ProcDirectory& seen = living ? *living : process;
+  auto numbers = seen.Numbers("fd");
   if (!numbers) return std::nullopt;
-  Sweep sweep(process);
+  Sweep sweep(seen);
   KernelHandles result;
   result.handles.reserve(numbers->size());
   for (int fd : *numbers) {

@@ -67,6 +67,19 @@ std::optional<std::vector<int>> ProcDirectory::Numbers(const char* name) const {
   return numbers;
 }
 
+std::optional<ProcDirectory> ProcDirectory::OfLivingThread() const {
+  const auto state = [](const ProcDirectory& task) {
+    const auto stat = ParseProcessStat(task.Read("stat").value_or(""));
+    return stat ? stat->state : '?';
+  };
+  if (state(*this) != 'Z') return std::nullopt;
+  for (int tid : Numbers("task").value_or(std::vector<int>{})) {
+    ProcDirectory task(UniqueFd(openat(fd_.Get(), ("task/" + std::to_string(tid)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+    if (const char its = state(task); its != 'Z' && its != 'X' && its != '?') return task;
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> ReadFile(const std::string& path, size_t max_bytes) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.Valid()) return std::nullopt;

@@ -32,6 +32,10 @@ class ProcDirectory {
   // Target of a link ("exe", "cwd", "fd/3"); nothing when unreadable.
   std::optional<std::string> Link(const char* name) const;
 
+  // A process whose first thread has ended alone (pthread_exit in main) shows no memory and no descriptors in its own
+  // directory, but in those of the other threads: that of one which lives; nothing where it is not so.
+  std::optional<ProcDirectory> OfLivingThread() const;
+
   // Numeric entry names ("fd", "task"), ascending; nothing when unreadable.
   std::optional<std::vector<int>> Numbers(const char* name) const;
 

@@ -26,7 +26,8 @@ uint64_t SoftLimit(std::string_view limits_text, std::string_view row) {
 }
 
 uint64_t ResidentBytes(const ProcDirectory& process) {
-  std::string text = process.Read("statm").value_or("");
+  const auto living = process.OfLivingThread();
+  std::string text = (living ? *living : process).Read("statm").value_or("");
   size_t second = text.find(' ');
   if (second == std::string::npos) return 0;
   return NumberAfter(std::string_view(text).substr(second + 1), "").value_or(0) *
@@ -60,7 +61,9 @@ void VitalsWatch::ReadSmaps(const ProcDirectory& process, int64_t now_ms) {
 snapshot::VitalsPoint VitalsWatch::Read(const ProcDirectory& process, int64_t now_ms, SmapsWish wish) {
   snapshot::VitalsPoint point;
   point.time_ms = now_ms;
-  std::string status = process.Read("status").value_or("");
+  const auto living = process.OfLivingThread();
+  const ProcDirectory& memory = living ? *living : process;
+  std::string status = memory.Read("status").value_or("");
   point.rss_bytes = KibAfter(status, "VmRSS:");
   point.peak_rss_bytes = KibAfter(status, "VmHWM:");
   point.swap_bytes = KibAfter(status, "VmSwap:");
@@ -68,7 +71,7 @@ snapshot::VitalsPoint VitalsWatch::Read(const ProcDirectory& process, int64_t no
   point.virtual_bytes = KibAfter(status, "VmSize:");
   point.threads = NumberAfter(status, "Threads:").value_or(0);
   if (auto stat = ParseProcessStat(process.Read("stat").value_or(""))) point.cpu_seconds = stat->cpu_seconds;
-  point.open_handles = CountDescriptors(process);
+  point.open_handles = CountDescriptors(memory);
   if (now_ms >= next_limit_ms_) {
     cgroup_.RefreshLimit();
     next_limit_ms_ = now_ms + kLimitPauseMs;
@@ -77,7 +80,7 @@ snapshot::VitalsPoint VitalsWatch::Read(const ProcDirectory& process, int64_t no
   point.cgroup_bytes = cgroup_reading_.usage_bytes;
   if (next_smaps_ms_ == 0) next_smaps_ms_ = now_ms + kFirstSmapsMs;  // not for programs that end at once
   if (point.rss_bytes > 0 && (wish == SmapsWish::kNow || now_ms >= next_smaps_ms_)) {
-    ReadSmaps(process, now_ms);
+    ReadSmaps(memory, now_ms);
     point.pss_bytes = classes_.pss_bytes;
     point.stack_bytes = classes_.stack_bytes;
     point.file_bytes = classes_.file_bytes;

@@ -67,7 +67,7 @@ bool AskDescriptorKind(int fd, DescriptorKind* kind) {
   if (sys::Failed(sys::Call(SYS_fstat, fd, sys::Word(&status)))) return false;
   kind->inode = status.st_ino;
   sys::Text<40> path;
-  path.Add("/proc/self/fd/").Add(static_cast<uint64_t>(fd));
+  path.Add(sys::kOwnDescriptors).Add(static_cast<uint64_t>(fd));
   long bytes = sys::Call(SYS_readlinkat, AT_FDCWD, sys::Word(path.Get()), sys::Word(kind->link), protocol::kLabelBytes);
   kind->link[sys::Failed(bytes) ? 0 : bytes] = 0;
   for (const NamedKind& named : kByLink) {

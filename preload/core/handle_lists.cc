@@ -99,7 +99,7 @@ struct DirectoryEntry {  // linux_dirent64
 // Calls visit(fd) for each open descriptor but leakhunt's; stops when it says false. False: stopped, or no /proc.
 template <typename Visit>
 bool ForEachOpen(Visit visit) {
-  long directory = sys::Open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  long directory = sys::Open(sys::kOwnDescriptors, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (sys::Failed(directory)) return false;
   alignas(8) char buffer[4096];
   bool whole = true;

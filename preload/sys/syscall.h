@@ -59,6 +59,11 @@ inline long Word(T* pointer) {
 
 inline bool Failed(long result) { return result < 0 && result > -4096; }
 
+// The process's memory and descriptors as this thread has them: those of /proc/self are gone once the first thread has ended,
+// which may be alone (pthread_exit in main). Linux 3.17.
+inline constexpr char kOwnMaps[] = "/proc/thread-self/maps";
+inline constexpr char kOwnDescriptors[] = "/proc/thread-self/fd/";
+
 inline long Open(const char* path, int flags, int mode = 0) {
   return Call(SYS_openat, -100 /* AT_FDCWD */, Word(path), flags, mode);
 }

@@ -1,4 +1,4 @@
-// Parser of /proc/self/maps and the PROCMAP_QUERY request (linux/fs.h, since 6.11) behind memory_maps.h.
+// Parser of /proc/thread-self/maps and the PROCMAP_QUERY request (linux/fs.h, since 6.11) behind memory_maps.h.
 #include "preload/unwind/memory_maps.h"
 
 #include <fcntl.h>
@@ -7,8 +7,6 @@
 
 namespace leakhunt::unwind {
 namespace {
-
-constexpr const char* kMaps = "/proc/self/maps";
 
 // struct procmap_query of the kernel's ABI, spelled out: headers older than 6.11 lack it.
 struct MapQuery {
@@ -42,7 +40,7 @@ bool Query(int fd, uint64_t address, Mapping* mapping) {
 
 }  // namespace
 
-MapsReader::MapsReader() : fd_(static_cast<int>(sys::Open(kMaps, O_RDONLY | O_CLOEXEC))) {}
+MapsReader::MapsReader() : fd_(static_cast<int>(sys::Open(sys::kOwnMaps, O_RDONLY | O_CLOEXEC))) {}
 
 MapsReader::~MapsReader() {
   if (fd_ >= 0) sys::Close(fd_);
@@ -95,7 +93,7 @@ bool MapsReader::Next(Mapping* mapping) {
 }
 
 bool FindMapping(uint64_t address, Mapping* mapping) {
-  long fd = sys::Open(kMaps, O_RDONLY | O_CLOEXEC);
+  long fd = sys::Open(sys::kOwnMaps, O_RDONLY | O_CLOEXEC);
   if (sys::Failed(fd)) return false;
   bool found = Query(static_cast<int>(fd), address, mapping);
   sys::Close(static_cast<int>(fd));
