@@ -271,8 +271,9 @@ bool SessionTable::IsAlive(const Session& session) const {
   if (session.died_ms != 0) return false;
   if (session.invisible) return session.connected;
   if (session.pidfd.Valid()) return !watch::HasEnded(session.pidfd.Get());
-  auto stat = watch::ParseProcessStat(session.recorder->Process().Read("stat").value_or(""));
-  return stat && stat->state != 'Z' && stat->state != 'X';
+  const watch::ProcDirectory& process = session.recorder->Process();
+  auto stat = watch::ParseProcessStat(process.Read("stat").value_or(""));
+  return stat && stat->state != 'X' && (stat->state != 'Z' || process.OfLivingThread());
 }
 
 // False when the session is over.
