@@ -7,12 +7,12 @@
 #include "preload/core/process.h"
 #include "preload/core/stacks.h"
 #include "preload/core/thread_state.h"
-#include "preload/unwind/module_map.h"
-#include "preload/unwind/path_cache.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/hot.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
+#include "preload/unwind/module_map.h"
+#include "preload/unwind/path_cache.h"
 
 namespace leakhunt::core {
 namespace {

@@ -110,7 +110,7 @@ struct ThreadState {
 
   LastStack last_stack = {};
   uint64_t pcs[protocol::kMaxFrames] = {};
-  OpeningPlace opening_places[1u << kOpeningPlaceBits] = {};  // by the calling code's address
+  OpeningPlace opening_places[1u << kOpeningPlaceBits] = {};  // by the calling code's address and stack pointer
 };
 
 struct ThreadLocal {
