@@ -10,7 +10,7 @@ namespace leakhunt::core {
 struct DescriptorKind {
   protocol::HandleType type = protocol::HandleType::kOther;
   uint64_t inode = 0;
-  char link[protocol::kLabelBytes + 1] = {};  // target of /proc/self/fd/N, its beginning
+  char link[protocol::kLabelBytes + 1] = {};  // target of /proc/thread-self/fd/N, its beginning
 };
 
 // False when `fd` is not open. About two microseconds. Any context.

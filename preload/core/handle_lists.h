@@ -11,11 +11,11 @@
 
 namespace leakhunt::core {
 
-// From /proc/self/fd; bounded in number and time. Entries of the descriptor table are made for them.
+// From /proc/thread-self/fd; bounded in number and time. Entries of the descriptor table are made for them.
 void ListInheritedDescriptors();
 // From the copied descriptor table of the parent.
 void ListParentsHandles();
-// From /proc/self/fd, tracked ones included. A second call replaces the first one's list.
+// From /proc/thread-self/fd, tracked ones included. A second call replaces the first one's list.
 void ListDescriptorsAtExit();
 // What is closed after the list at exit was made leaves it.
 extern constinit uint32_t g_exit_listed;

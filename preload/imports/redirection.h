@@ -3,7 +3,7 @@
 //
 // What closes and frees is led to the hooks before what opens and allocates, in all objects, and the other way round on
 // the way back: a block that was seen born is seen dying. No lock of the loader is taken: objects are found in
-// /proc/self/maps and asked of unwind/loaded_object.h. Any thread; one at a time (a second one is turned away).
+// /proc/thread-self/maps and asked of unwind/loaded_object.h. Any thread; one at a time (a second one is turned away).
 #pragma once
 
 #include <cstdint>

@@ -42,7 +42,7 @@ enum class AreaKind : uint8_t {
   kModules = 7,          // AppendHeader, then ModuleRecord…
   kThreads = 8,          // ThreadRecord[]
   kInheritedHandles = 9, // HandleSlot[]: open when the process image started
-  kHandlesAtExit = 10,   // HandleSlot[]: open when the process image ended, from /proc/self/fd
+  kHandlesAtExit = 10,   // HandleSlot[]: open when the process image ended, by /proc
   kInheritedBlocks = 11, // InheritedTally[]: what a forked child inherited, per stack
   kHandleTally = 12,     // HandleTally[]; any thread, relaxed atomic adds
   kScopes = 13,          // ScopeRecord[]

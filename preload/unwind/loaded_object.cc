@@ -1,4 +1,4 @@
-// Three ways to ask for an object: _dl_find_object, the list of Initialize, /proc/self/maps. See loaded_object.h.
+// Three ways to ask for an object: _dl_find_object, the list of Initialize, /proc/thread-self/maps. See loaded_object.h.
 #include "preload/unwind/loaded_object.h"
 
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // Which loaded object covers a pc: asked of the loader, without its lock.
 //
 // With glibc 2.35 and later `_dl_find_object` answers (lock-free). Elsewhere (musl, older glibc) the objects that were
-// there at Initialize are known from dl_iterate_phdr, and later ones are found in /proc/self/maps: slow, but neither
+// there at Initialize are known from dl_iterate_phdr, and later ones are found in /proc/thread-self/maps: slow, but neither
 // the loader's lock nor the heap is touched, so it may happen in handlers and forked children.
 #pragma once
 

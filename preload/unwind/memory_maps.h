@@ -1,4 +1,4 @@
-// Reads /proc/self/maps without allocation: which mapping holds an address, which file is mapped there.
+// Reads /proc/thread-self/maps without allocation: which mapping holds an address, which file is mapped there.
 //
 // Async-signal-safe and safe in forked children; takes no lock. Costs microseconds to a fraction of a millisecond:
 // for moments, not for paths.
