@@ -12,6 +12,7 @@
 #include "preload/hooks/hook.h"
 #include "preload/hooks/standing.h"
 #include "preload/imports/redirection.h"
+#include "preload/sys/clock.h"
 #include "preload/unwind/unwinder.h"
 
 extern "C" int on_exit(void (*function)(int, void*), void* argument) __attribute__((weak));
@@ -58,13 +59,14 @@ int Exec(Call call) {
 
 }  // namespace
 
-// Only to see a seccomp filter coming. PR_SET_SECCOMP's own hook for syscall(2) is in raw.cc.
+// Only to see what forbids calls or instructions coming. The same of syscall(2) is in raw.cc.
 LEAKHUNT_HOOK int prctl(int option, ...) noexcept {
   va_list list;
   va_start(list, option);
   unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long);
   unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
   va_end(list);
+  if (option == PR_SET_TSC && a != PR_TSC_ENABLE) sys::CycleCounterForbidden();
   if (option != PR_SET_SECCOMP) return real_prctl.Get()(option, a, b, c, d);
   const bool first = core::SeccompBegins();
   int result = real_prctl.Get()(option, a, b, c, d);

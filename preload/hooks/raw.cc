@@ -16,6 +16,7 @@
 #include "preload/hooks/handle_hook.h"
 #include "preload/hooks/mapping_calls.h"
 #include "preload/hooks/socket_kind.h"
+#include "preload/sys/clock.h"
 
 using namespace leakhunt;
 using hooks::HandleType;
@@ -155,7 +156,9 @@ LEAKHUNT_HOOK long syscall(long number, ...) noexcept {
   switch (number) {
     case SYS_close: return Close(x);
     case SYS_seccomp: return Seccomp(number, x);
-    case SYS_prctl: return x.a == PR_SET_SECCOMP ? Seccomp(number, x) : Call(number, x);
+    case SYS_prctl:
+      if (x.a == PR_SET_TSC && x.b != PR_TSC_ENABLE) sys::CycleCounterForbidden();
+      return x.a == PR_SET_SECCOMP ? Seccomp(number, x) : Call(number, x);
     case SYS_close_range:
       return hooks::CloseRangeBy(static_cast<unsigned>(x.a), static_cast<unsigned>(x.b), Fd(x.c), [&](unsigned from, unsigned to) {
         return static_cast<int>(Call(number, Arguments{from, to, x.c, x.d, x.e, x.f}));

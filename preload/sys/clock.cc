@@ -1,7 +1,9 @@
 #include "preload/sys/clock.h"
 
 #include <elf.h>
+#include <sys/prctl.h>
 
+#include "preload/sys/atomic.h"
 #include "preload/sys/hot.h"
 #include "preload/sys/syscall.h"
 
@@ -18,14 +20,22 @@ bool SameName(const char* a, const char* b) {
 
 uint64_t Now(int clock) {
   timespec now{};
-  if (g_clock_gettime == nullptr || g_clock_gettime(clock, &now) != 0) Call(SYS_clock_gettime, clock, Word(&now));
+  const ClockGettime gettime = LoadRelaxed(&g_clock_gettime);
+  if (gettime == nullptr || gettime(clock, &now) != 0) Call(SYS_clock_gettime, clock, Word(&now));
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+bool CycleCounterIsReadable() {
+  int setting = 0;
+  return Failed(Call(SYS_prctl, PR_GET_TSC, Word(&setting))) || setting == PR_TSC_ENABLE;  // fails where there is no such setting
 }
 
 }  // namespace
 
+void CycleCounterForbidden() { StoreRelaxed(&g_clock_gettime, ClockGettime{nullptr}); }
+
 void InitializeClock(uint64_t vdso) {
-  if (vdso == 0) return;
+  if (vdso == 0 || !CycleCounterIsReadable()) return;
   const auto* header = reinterpret_cast<const Elf64_Ehdr*>(vdso);
   const auto* segments = reinterpret_cast<const Elf64_Phdr*>(vdso + header->e_phoff);
   const Elf64_Dyn* dynamic = nullptr;

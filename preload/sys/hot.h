@@ -4,4 +4,7 @@
 #pragma once
 
 #define LEAKHUNT_HOT __attribute__((hot))
-#define LEAKHUNT_HOT_WORD [[gnu::section("leakhunt_hot")]] constinit
+// What they leave their way for: calls of it stand behind the function, not in it.
+#define LEAKHUNT_ASIDE __attribute__((noinline, cold))
+#define LEAKHUNT_HOT_WORD [[gnu::section("leakhunt_hot.words")]] constinit
+#define LEAKHUNT_HOT_FUNCTION [[gnu::section("leakhunt_hot.functions")]] constinit
