@@ -6,7 +6,7 @@
 namespace leakhunt::core {
 
 constinit DescriptorLevel* g_descriptors[kDescriptorFanOut] = {};
-constinit DescriptorLeaf g_first_descriptors = {};
+[[gnu::section("leakhunt_hot.descriptors")]] constinit DescriptorLeaf g_first_descriptors = {};
 
 namespace {
 
@@ -23,6 +23,14 @@ T* Ensure(T** place) {
 }
 
 }  // namespace
+
+uint64_t* FindFarDescriptor(uint32_t number) {
+  if (number >> 3 * kBits != 0) return nullptr;
+  DescriptorLevel* level = sys::LoadAcquire(&g_descriptors[number >> 2 * kBits]);  // partner: EnsureDescriptor
+  if (level == nullptr) return nullptr;
+  DescriptorLeaf* leaf = sys::LoadAcquire(&level->leaves[number >> kBits & (kFanOut - 1)]);
+  return leaf == nullptr ? nullptr : &leaf->words[number & (kFanOut - 1)];
+}
 
 uint64_t* EnsureDescriptor(int fd) {
   if (uint64_t* word = FindDescriptor(fd); word != nullptr) return word;

@@ -28,6 +28,9 @@ struct DescriptorEntry {
   // Open since before this image or fork: its slot is in a kInheritedHandles area.
   bool Inherited() const { return (word >> 47 & 1) != 0; }
 
+  // Recorded under this generation as it was opened, not inherited.
+  bool IsOwnOf(uint16_t generation) const { return word >> 47 == uint64_t{generation} << 1; }
+
   static constexpr uint64_t kSlotMask = (uint64_t{1} << 41) - 1;  // addresses of 48 bits, in steps of 128 bytes
 };
 static_assert(protocol::kHandleTypes <= 0x40);
@@ -51,14 +54,10 @@ extern constinit DescriptorLevel* g_descriptors[kDescriptorFanOut];
 extern constinit DescriptorLeaf g_first_descriptors;  // in place of the first level's first leaf
 
 // The word of `fd`, null when nothing near that number, beyond the first, was ever recorded (or fd is negative).
+uint64_t* FindFarDescriptor(uint32_t number);
 inline uint64_t* FindDescriptor(int fd) {
-  uint32_t number = static_cast<uint32_t>(fd);
-  if (__builtin_expect(number < kDescriptorFanOut, 1)) return &g_first_descriptors.words[number];
-  if (number >> 3 * kDescriptorBits != 0) return nullptr;
-  DescriptorLevel* level = sys::LoadAcquire(&g_descriptors[number >> 2 * kDescriptorBits]);  // partner: EnsureDescriptor
-  if (level == nullptr) return nullptr;
-  DescriptorLeaf* leaf = sys::LoadAcquire(&level->leaves[number >> kDescriptorBits & (kDescriptorFanOut - 1)]);
-  return leaf == nullptr ? nullptr : &leaf->words[number & (kDescriptorFanOut - 1)];
+  const uint32_t number = static_cast<uint32_t>(fd);
+  return __builtin_expect(number < kDescriptorFanOut, 1) ? &g_first_descriptors.words[number] : FindFarDescriptor(number);
 }
 // The same, making its level; null when memory is refused.
 uint64_t* EnsureDescriptor(int fd);
@@ -68,8 +67,8 @@ inline DescriptorEntry LoadDescriptor(int fd) {
   uint64_t* word = FindDescriptor(fd);
   return DescriptorEntry{word == nullptr ? 0 : __atomic_load_n(word, __ATOMIC_ACQUIRE)};
 }
-inline DescriptorEntry ExchangeDescriptor(uint64_t* word, DescriptorEntry entry) {
-  return DescriptorEntry{sys::ExchangePrivate(word, entry.word)};
+inline DescriptorEntry ExchangeDescriptor(uint64_t* word, DescriptorEntry entry, bool one_thread = sys::HasOneThread()) {
+  return DescriptorEntry{sys::ExchangePrivate(word, entry.word, one_thread)};
 }
 inline DescriptorEntry TakeDescriptor(int fd) {
   uint64_t* word = FindDescriptor(fd);

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
 
 namespace leakhunt::core {
 
@@ -19,7 +20,7 @@ void ListParentsHandles();
 void ListDescriptorsAtExit();
 // What is closed after the list at exit was made leaves it.
 extern constinit uint32_t g_exit_listed;
-void ExitListClosingSlow(int fd);
+LEAKHUNT_ASIDE void ExitListClosingSlow(int fd);
 inline void ExitListClosing(int fd) {
   if (__builtin_expect(sys::LoadRelaxed(&g_exit_listed) != 0, 0)) ExitListClosingSlow(fd);
 }

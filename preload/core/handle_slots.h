@@ -8,6 +8,7 @@
 
 #include "preload/core/process.h"
 #include "preload/protocol/layout.h"
+#include "preload/sys/hot.h"
 
 namespace leakhunt::core {
 
@@ -16,7 +17,7 @@ enum class SlotTaker : uint8_t { kVisitor, kHandler };
 
 // A dead slot to fill; null at the memory bound (or, for a handler, when the reserve is used up).
 protocol::HandleSlot* TakeHandleSlot(SlotTaker taker);
-void GiveHandleSlot(protocol::HandleSlot* slot);
+LEAKHUNT_ASIDE void GiveHandleSlot(protocol::HandleSlot* slot);
 
 // Reference of the stack's tally, made when new (of a handle of `type`); 0 at the bound. Caller is a visitor.
 uint32_t HandleTallyOf(uint32_t stack, protocol::HandleType type);
@@ -24,12 +25,13 @@ uint32_t HandleTallyOf(uint32_t stack, protocol::HandleType type);
 uint32_t UnknownHandleTally();
 
 inline protocol::HandleTally* HandleTallyAt(uint32_t reference) {
-  return reinterpret_cast<protocol::HandleTally*>(g_process.pages->At(uint64_t{reference} * sizeof(protocol::HandleTally)));
+  const uint64_t offset = uint64_t{reference} * sizeof(protocol::HandleTally);
+  return reinterpret_cast<protocol::HandleTally*>(offset < protocol::kExtentBytes ? g_process.first_extent + offset : g_process.pages->At(offset));
 }
 // Null: none was to be had.
-inline void CountOpened(protocol::HandleTally* tally) {
+inline void CountOpened(protocol::HandleTally* tally, bool one_thread) {
   if (tally == nullptr) return;
-  uint64_t opened = sys::AddPrivate(&tally->opened, uint64_t{1}) + 1;
+  uint64_t opened = sys::AddPrivate(&tally->opened, uint64_t{1}, one_thread) + 1;
   uint64_t closed = sys::LoadRelaxed(&tally->closed);
   uint64_t open = opened > closed ? opened - closed : 0;
   if (open > sys::LoadRelaxed(&tally->peak)) sys::StoreRelaxed(&tally->peak, open);

@@ -7,10 +7,13 @@
 #include "preload/core/process.h"
 #include "preload/core/stacks.h"
 #include "preload/core/thread_state.h"
+#include "preload/core/usual_handles.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/hot.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
+#include "preload/sys/text.h"
+#include "preload/transport/connection.h"
 #include "preload/unwind/module_map.h"
 #include "preload/unwind/path_cache.h"
 
@@ -27,13 +30,6 @@ bool Recording() {
   return mode != Mode::kRecording || (g_process.options.track & protocol::kTrackHandles) != 0;
 }
 
-uint16_t Generation() { return static_cast<uint16_t>(g_process.generation); }
-
-void SetState(HandleSlot* slot, SlotState state) {
-  uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state));
-  sys::StoreRelease(&slot->state, protocol::PackState(generation, state));  // partner: the collector's sweep
-}
-
 // A thread keeps one dead slot for itself: most openings follow a close. Only outside of leakhunt, where it is not busy.
 HandleSlot* Take(ThreadState* state) {
   HandleSlot* slot = state->handle_slot;
@@ -43,125 +39,62 @@ HandleSlot* Take(ThreadState* state) {
 }
 void Give(HandleSlot* slot) {
   ThreadLocal& local = t_local;
-  ThreadState* state = local.state;
-  if (local.busy != 0 || state == nullptr || local.generation != g_process.generation || state->handle_slot != nullptr) {
-    return GiveHandleSlot(slot);
-  }
-  local.busy = 1;  // a signal handler from here on goes to the shared list
-  asm volatile("" ::: "memory");
-  if (state->handle_slot == nullptr) {
-    state->handle_slot = slot;
-    slot = nullptr;
-  }
-  asm volatile("" ::: "memory");
-  local.busy = 0;
-  if (slot != nullptr) GiveHandleSlot(slot);
+  const bool may = local.busy == 0 && local.state != nullptr && local.generation == g_process.generation;
+  if (!may || !sys::CompareExchangeOwned(&local.state->handle_slot, static_cast<HandleSlot*>(nullptr), slot)) GiveHandleSlot(slot);
 }
 
-// The handle of an entry that is out of the table is closed.
-LEAKHUNT_HOT void Retire(DescriptorEntry entry) {
-  if (!entry || entry.Generation() != Generation()) return;
+}  // namespace
+
+void Retire(DescriptorEntry entry) {
+  if (!entry || entry.Generation() != GenerationTag()) return;
   HandleSlot* slot = entry.Slot();
-  SetState(slot, SlotState::kDead);
+  MarkDead(slot);
   if (entry.Inherited()) return;
   CountClosed(slot->tally);
   Give(slot);
 }
 
-// A dozen bytes as a rule: the compiler's choice for an unknown length below 100, rep movs, takes 20 ns to start.
-void CopyShort(char* to, const char* from, uint64_t bytes) {
-  if (bytes < 8) {
-    for (; bytes != 0; --bytes) {
-      *to++ = *from++;
-      asm volatile("" ::: "memory");
-    }
-    return;
-  }
-  for (uint64_t at = 0; at + 8 <= bytes; at += 8) {
-    __builtin_memcpy(to + at, from + at, 8);
-    asm volatile("" ::: "memory");
-  }
-  __builtin_memcpy(to + bytes - 8, from + bytes - 8, 8);
+void CopyLabelsEnd(HandleSlot* slot, const char* label, uint32_t length) {
+  sys::Copy(slot->label, "...", 3);
+  sys::Copy(slot->label + 3, label + length - (protocol::kLabelBytes - 3), protocol::kLabelBytes - 3);
+  slot->label_bytes = protocol::kLabelBytes;
 }
 
-LEAKHUNT_HOT void CopyLabel(HandleSlot* slot, const char* label, uint64_t length) {
-  if (label == nullptr) length = 0;
-  else if (length == ~uint64_t{0}) length = __builtin_strlen(label);
-  uint32_t kept = 0;
-  if (length > protocol::kLabelBytes) {
-    sys::Copy(slot->label, "...", 3);
-    kept = 3;
-    label += length - (protocol::kLabelBytes - 3);
-    length = protocol::kLabelBytes - 3;
-  }
-  CopyShort(slot->label + kept, label, length);
-  slot->label_bytes = static_cast<uint16_t>(kept + length);
-}
-
-// The stack that opens, and its tally.
-struct Opening {
-  uint32_t stack;
-  uint32_t reference;  // of the tally; 0, null: none was to be had
-  protocol::HandleTally* tally;
-};
+namespace {
 
 Opening OpeningOf(uint32_t stack, uint32_t reference) {
   return {stack, reference, reference == 0 ? nullptr : HandleTallyAt(reference)};
 }
 
-// Fills a slot (null: none was to be had), makes it live, and swings the number's entry to it.
-[[gnu::always_inline]] inline void Publish(int fd, const HandleDescription& description, HandleSlot* slot, const Opening& opening,
-                                           uint32_t thread) {
-  uint64_t* word = FindDescriptor(fd);
-  if (__builtin_expect(word == nullptr, 0)) word = EnsureDescriptor(fd);
+// The same wherever there is a slot (null: none was to be had) and a place in the table for it.
+void Publish(int fd, const HandleDescription& description, HandleSlot* slot, const Opening& opening, uint32_t thread) {
+  uint64_t* word = EnsureDescriptor(fd);
   if (word == nullptr || slot == nullptr) {
     if (slot != nullptr) GiveHandleSlot(slot);
     CountLoss(0);
     return Retire(TakeDescriptor(fd));
   }
-  uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state)) + 1;
-  sys::StoreRelaxed(&slot->state, protocol::PackState(generation, SlotState::kFilling));
-  sys::StoreRelease(&slot->stack_birth, protocol::PackStack(opening.stack, NowTick()));
-  slot->fd = fd;
-  slot->type = static_cast<uint8_t>(description.type);
-  slot->flags = description.flags;
-  slot->thread = thread;
-  slot->tally = opening.reference;
-  slot->inode = 0;
-  CopyLabel(slot, description.label, description.label_bytes);
-  CountOpened(opening.tally);
-  SetState(slot, SlotState::kLive);
-  const DescriptorEntry before = ExchangeDescriptor(word, PackEntry(slot, Generation(), description.type, false));
-  if (__builtin_expect(bool{before}, 0)) Retire(before);
+  Retire(PublishAt(word, fd, description, slot, opening, thread));
 }
 
 // What a forked child opens that will serve, and one that is about to exec does not: a prefork worker goes to sleep in
 // its event loop after a handful of calls, and would not be seen before its first requests.
-bool MeansToLive(HandleType type) {
-  switch (type) {
-    case HandleType::kTcp:
-    case HandleType::kUdp:
-    case HandleType::kUnix:
-    case HandleType::kSocket:
-    case HandleType::kEpoll:
-    case HandleType::kEventfd:
-    case HandleType::kTimerfd:
-    case HandleType::kSignalfd: return true;
-    default: return false;
-  }
-}
+constexpr uint64_t kMeanToLive = HandleTypes(HandleType::kTcp, HandleType::kUdp, HandleType::kUnix, HandleType::kSocket, HandleType::kEpoll,
+                                             HandleType::kEventfd, HandleType::kTimerfd, HandleType::kSignalfd);
+bool MeansToLive(HandleType type) { return (kMeanToLive & HandleTypes(type)) != 0; }
 
-constexpr uint64_t kVisitsBeforePaths = 64;  // a thread of a few openings has no use for 10 KiB
 constexpr uint16_t kMostPatience = 1023;
 
-[[gnu::noinline]] Opening WalkedOpening(ThreadState* state, const unwind::Registers* caller, HandleType type, OpeningPlace* place) {
-  if (state->paths == nullptr && state->visits > kVisitsBeforePaths) {
-    state->paths = static_cast<unwind::PathCache*>(sys::Carve(sizeof(unwind::PathCache)));
+Opening WalkedOpening(ThreadState* state, const unwind::CallerRegisters* caller, HandleType type) {
+  if (caller == nullptr) {
+    const uint32_t stack = CaptureStack(state, nullptr);
+    return OpeningOf(stack, HandleTallyOf(stack, type));
   }
-  const uint32_t stack = CaptureStack(state, caller);
-  if (place == nullptr || stack != place->stack) {
+  const unwind::Registers from = unwind::RegistersOf(*caller);
+  const uint32_t stack = CaptureStack(state, &from);
+  OpeningPlace* place = PlaceOf(state, *caller);
+  if (stack != place->stack) {
     const Opening opening = OpeningOf(stack, HandleTallyOf(stack, type));
-    if (place == nullptr) return opening;
     place->walk.Forget();
     place->stack = opening.reference == 0 ? 0 : stack;
     place->reference = opening.reference;
@@ -171,21 +104,22 @@ constexpr uint16_t kMostPatience = 1023;
   }
   // The same again: worth keeping. Where that does not help (the stack lies elsewhere each time), ever more rarely.
   if (place->waited++ >= place->patience) {
-    KeepWalk(state, *caller, &place->walk);
+    KeepWalk(state, from, &place->walk);
     place->waited = 0;
     if (place->patience < kMostPatience) place->patience = static_cast<uint16_t>(2 * place->patience + 1);
   }
   return {stack, place->reference, place->tally};
 }
 
-[[gnu::always_inline]] inline Opening OpeningBy(ThreadState* state, const unwind::Registers* caller, HandleType type) {
-  if (__builtin_expect(caller == nullptr, 0)) return WalkedOpening(state, caller, type, nullptr);
-  OpeningPlace* place = &state->opening_places[((caller->pc ^ caller->sp) * 0x9E37'79B9'7F4A'7C15u) >> (64 - kOpeningPlaceBits)];
-  if (__builtin_expect(place->walk.Holds(*caller, unwind::CurrentEpoch()), 1)) return {place->stack, place->reference, place->tally};
-  return WalkedOpening(state, caller, type, place);
+Opening OpeningBy(ThreadState* state, const unwind::CallerRegisters* caller, HandleType type) {
+  if (caller != nullptr) {
+    const OpeningPlace* place = PlaceOf(state, *caller);
+    if (place->walk.Holds(*caller, unwind::CurrentEpoch())) return {place->stack, place->reference, place->tally};
+  }
+  return WalkedOpening(state, caller, type);
 }
 
-void OpenedVisiting(int fd, const HandleDescription& description, const unwind::Registers* caller) {
+void OpenedVisiting(int fd, const HandleDescription& description, const unwind::CallerRegisters* caller) {
   ThreadState* state = EnsureThreadState();
   if (state == nullptr) {
     CountLoss(0);
@@ -195,7 +129,7 @@ void OpenedVisiting(int fd, const HandleDescription& description, const unwind::
   const Opening opening = OpeningBy(state, caller, description.type);
   Publish(fd, description, Take(state), opening, state->index);
   VisitEnd(state);
-  if (__builtin_expect(g_process.parent_pages != nullptr, 0) && MeansToLive(description.type)) ConnectChild();
+  if (g_process.parent_pages != nullptr && MeansToLive(description.type)) ConnectChild();
 }
 
 // Where Enter said no: paused, or in a signal handler that interrupted leakhunt.
@@ -208,7 +142,7 @@ void OpenedInside(int fd, const HandleDescription& description) {
 
 // True when entries of the table may be taken out and retired: recording, in this process, and a forked child has
 // become a process of its own. Not so only where nothing can be done about it.
-LEAKHUNT_HOT bool MayRetire() {
+bool MayRetire() {
   if (!Recording() || sys::LoadAcquire(&g_process.mode) != Mode::kRecording || InSharedMemoryChild()) return false;
   if (__builtin_expect(ProcessIsAlive(), 1)) return true;
   if (!Enter()) return false;
@@ -237,21 +171,28 @@ void VforkBegins() {
   t_local.vforking = 1;
 }
 
-void ChildrenShareMemory() { sys::StoreRelaxed(&g_process.children_share_memory, 1u); }
+void ChildrenShareMemory() {
+  __atomic_store_n(&g_process.children_share_memory, 1u, __ATOMIC_SEQ_CST);
+  OpeningsAreUsual();
+}
 
-LEAKHUNT_HOT void HandleOpened(int fd, const HandleDescription& description, const unwind::Registers* caller) {
+void HandleOpenedSomehow(int fd, HandleDescription description, const unwind::CallerRegisters* caller) {
   if (fd < 0 || !Recording() || InSharedMemoryChild()) return;
   if (!Enter()) return OpenedInside(fd, description);
   if (Recording()) OpenedVisiting(fd, description, caller);
   Leave();
 }
 
-void HandleDuplicated(int from, int to, const unwind::Registers* caller) {
+LEAKHUNT_HOT void HandleOpened(int fd, HandleDescription description, const unwind::CallerRegisters* caller) {
+  if (__builtin_expect(!OpenedAsUsual(fd, description, caller), 0)) HandleOpenedSomehow(fd, description, caller);
+}
+
+void HandleDuplicated(int from, int to, const unwind::CallerRegisters* caller) {
   if (to < 0 || !Recording() || InSharedMemoryChild()) return;
   HandleDescription description;
   DescriptorEntry entry = LoadDescriptor(from);
   if (entry && MayRetire()) entry = LoadDescriptor(from);  // a forked child's first visit renews the table
-  if (entry && entry.Generation() == Generation()) {
+  if (entry && entry.Generation() == GenerationTag()) {
     description.type = entry.Type();
     description.label = entry.Slot()->label;
     description.label_bytes = entry.Slot()->label_bytes;
@@ -260,10 +201,14 @@ void HandleDuplicated(int from, int to, const unwind::Registers* caller) {
   HandleOpened(to, description, caller);
 }
 
-LEAKHUNT_HOT void HandleClosing(int fd) {
+void HandleClosingSomehow(int fd) {
   if (!MayRetire()) return;
   Retire(TakeDescriptor(fd));
   ExitListClosing(fd);
+}
+
+void HandleClosing(int fd) {
+  if (!ClosingAsUsual(fd)) HandleClosingSomehow(fd);
 }
 
 void HandlesClosing(uint32_t first, uint32_t last) {
@@ -290,15 +235,27 @@ void HandleNoted(int fd, uint8_t flags, const char* label) {
   DescriptorEntry entry = LoadDescriptor(fd);
   if (!entry || !MayRetire()) return;
   entry = LoadDescriptor(fd);
-  if (!entry || entry.Generation() != Generation()) return;
+  if (!entry || entry.Generation() != GenerationTag()) return;
   HandleSlot* slot = entry.Slot();
   __atomic_fetch_or(&slot->flags, flags, __ATOMIC_RELAXED);
-  if (label != nullptr) CopyLabel(slot, label, ~uint64_t{0});
+  if (label != nullptr) CopyLabel(slot, label, kUpToNul);
 }
 
 HandleType TrackedType(int fd) {
   DescriptorEntry entry = LoadDescriptor(fd);
   return entry ? entry.Type() : HandleType::kOther;
+}
+
+void OpeningsAreUsual() {
+  const bool tracked = (g_process.options.track & protocol::kTrackHandles) != 0;
+  const bool unconnected = g_process.parent_pages != nullptr && !transport::Connected();
+  // Set first and looked at afterwards: who makes one of them untrue and sets the word to 0 then comes before the look or
+  // after the setting.
+  __atomic_store_n(&g_process.usual_openings, !tracked ? 0 : unconnected ? ~kMeanToLive : ~uint64_t{0}, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&g_process.mode, __ATOMIC_SEQ_CST) != Mode::kRecording ||
+      __atomic_load_n(&g_process.children_share_memory, __ATOMIC_SEQ_CST) != 0) {
+    sys::StoreRelaxed(&g_process.usual_openings, uint64_t{0});
+  }
 }
 
 void OwnDescriptorMoved(int from, int to) {

@@ -10,24 +10,30 @@
 
 #include "preload/core/descriptor_table.h"
 #include "preload/protocol/layout.h"
+#include "preload/sys/hot.h"
 #include "preload/unwind/unwinder.h"
 
 namespace leakhunt::core {
 
-struct HandleDescription {
+inline constexpr uint32_t kUpToNul = ~0u;
+
+struct HandleDescription {  // 16 bytes: passed in registers
+  const char* label = nullptr;  // may be null; its end is kept when it is too long
+  uint32_t label_bytes = kUpToNul;
   protocol::HandleType type = protocol::HandleType::kOther;
   uint8_t flags = 0;            // protocol::HandleFlags
-  const char* label = nullptr;  // may be null; its end is kept when it is too long
-  uint64_t label_bytes = ~uint64_t{0};  // ~0: up to a NUL
 };
 
 // After the real call made `fd`; negative ones are ignored. What the table still had there was closed out of sight.
 // `caller`: the code that called the hook, when it noted that.
-void HandleOpened(int fd, const HandleDescription& description, const unwind::Registers* caller);
+void HandleOpened(int fd, HandleDescription description, const unwind::CallerRegisters* caller);
+// The same where OpenedAsUsual (usual_handles.h) has said no.
+LEAKHUNT_ASIDE void HandleOpenedSomehow(int fd, HandleDescription description, const unwind::CallerRegisters* caller);
 // After dup, dup2, dup3, fcntl: `to` is a copy of `from`, whatever was at `to` is closed.
-void HandleDuplicated(int from, int to, const unwind::Registers* caller);
+void HandleDuplicated(int from, int to, const unwind::CallerRegisters* caller);
 // Before the real close.
 void HandleClosing(int fd);
+LEAKHUNT_ASIDE void HandleClosingSomehow(int fd);  // where ClosingAsUsual has said no
 void HandlesClosing(uint32_t first, uint32_t last);
 
 // For calls that close or keep, which is known only afterwards (freopen): taken out before, then gone or put back.
@@ -46,6 +52,9 @@ void VforkBegins();
 void ChildrenShareMemory();
 // True when the caller is such a child: it has a descriptor table of its own.
 bool InSharedMemoryChild();
+
+// What is recorded, or whether a forked child is connected, has changed: LifePage::usual_openings follows.
+void OpeningsAreUsual();
 
 // leakhunt's own descriptor has another number now (-1: lost).
 void OwnDescriptorMoved(int from, int to);

@@ -25,7 +25,7 @@
 
 namespace leakhunt::core {
 
-constinit Process g_process;
+[[gnu::section("leakhunt_hot.process")]] constinit Process g_process;
 
 namespace {
 
@@ -55,9 +55,8 @@ uint64_t BoundBytes() {
 
 // The page that tells a forked child, however it was forked, that it is one.
 bool MakeAlivePage() {
-  void* page = sys::MapPrivate(4096);
+  void* page = sys::MapPrivateWiped(sizeof(uint32_t));
   if (page == nullptr) return false;
-  if (sys::Failed(sys::Call(SYS_madvise, sys::Word(page), 4096, 18 /* MADV_WIPEONFORK */))) return false;
   g_process.alive = static_cast<uint32_t*>(page);
   return true;
 }
@@ -98,6 +97,7 @@ bool BeginProcess(uint32_t flags) {
   if (pages == nullptr || !pages->Create(g_process.generation, BoundBytes())) return false;
   pages->SetGrowthCheck(CgroupHasRoom);
   g_process.pages = pages;
+  g_process.first_extent = pages->At(0);
   transport::SetOwnMemfd(pages->Descriptor());
   ForgetThreadStates();
   ForgetMeasurements();
@@ -110,6 +110,7 @@ bool BeginProcess(uint32_t flags) {
 void Fail(const char* why) {
   sys::Log(why);
   sys::StoreRelease(&g_process.mode, Mode::kOff);
+  OpeningsAreUsual();
 }
 
 // A forked child's first visit. Other threads of the child pass through meanwhile.
@@ -138,6 +139,7 @@ bool BeginChild() {
   MappingsAfterFork();
   HandlesAfterFork();
   sys::StoreRelease(g_process.alive, kAlive);
+  OpeningsAreUsual();
   return true;
 }
 
@@ -148,6 +150,7 @@ void ApplySettings(const transport::Settings& settings) {
   if (settings.budget_ppm != 0) options.budget_ppm = settings.budget_ppm;
   if (settings.track != 0) options.track = settings.track & protocol::kTrackAll;
   options.follow_children = settings.follow_children;
+  OpeningsAreUsual();
   Header()->track = options.track;
   Header()->budget_ppm = options.sample_bytes != 0 ? 0 : options.budget_ppm;
   Header()->fixed_interval_bytes = static_cast<uint32_t>(options.sample_bytes);
@@ -186,6 +189,7 @@ bool Start(const char* const* environment, uint32_t flags) {
   InitializeHandles((flags & protocol::kFlagInjected) == 0);
   *g_process.alive = kAlive;
   sys::StoreRelease(&g_process.mode, Mode::kRecording);  // partner: Enter
+  OpeningsAreUsual();
   return true;
 }
 
@@ -206,6 +210,7 @@ bool Resume(const char* const* settings) {
   Header()->snapshot_interval_ms = g_process.options.interval_ms;
   sys::StoreRelease(&g_process.mode, Mode::kRecording);  // partner: Enter
   ForgetRecords();
+  OpeningsAreUsual();
   SetInterval(FirstInterval(g_process.options));
   __atomic_fetch_and(&Header()->flags, ~uint32_t{protocol::kFlagDetached}, __ATOMIC_RELEASE);
   return true;
@@ -234,6 +239,7 @@ bool AttachProcess(const char* const* settings) {
 
 void DetachProcess() {
   if (!sys::CompareExchange(&g_process.mode, Mode::kRecording, Mode::kDetached) || !ProcessIsAlive()) return;
+  OpeningsAreUsual();
   __atomic_fetch_or(&Header()->flags, uint32_t{protocol::kFlagDetached}, __ATOMIC_RELEASE);
 }
 
@@ -316,6 +322,7 @@ void ObjectsUnloaded() {
 void ConnectChild() {
   if (g_process.parent_pages == nullptr) return;
   PublishInherited();
+  OpeningsAreUsual();
   if (transport::Connected()) return;
   if (transport::SoughtCollector()) return transport::SeekAgain();
   transport::Connect(g_process.options.socket, g_process.pages->Descriptor(), Header()->image, transport::Answer::kNotAwaited,

@@ -26,13 +26,16 @@ inline constexpr uint32_t kOrigins = 64;
 struct alignas(64) Process {
   Mode mode = Mode::kUnstarted;
   uint32_t generation = 1;  // raised in each forked child; never 0
-  uint32_t pid = 0;
-  uint32_t children_share_memory = 0;  // ChildrenShareMemory
+  uint64_t usual_openings = 0;  // bit HandleType: an opening of it is recorded, and nothing else is to be done about it
   uint32_t* alive = nullptr;  // in a page under MADV_WIPEONFORK: reads 0 in a forked child, even one made by raw clone
   transport::Pages* pages = nullptr;
-  transport::Pages* parent_pages = nullptr;  // in a forked child: what the inherited stacks refer to
+  uint8_t* first_extent = nullptr;  // of the pages: where most things are
   uint64_t started_ns = 0;  // CLOCK_MONOTONIC; tick 0
   uint64_t interval_bytes = 1;  // T now; threads adopt it at their next slow visit
+  uint32_t pid = 0;
+  uint32_t children_share_memory = 0;  // ChildrenShareMemory
+
+  transport::Pages* parent_pages = nullptr;  // in a forked child: what the inherited stacks refer to
   Options options;
   LiveBlocks live;
   uint64_t seed = 0;
@@ -42,7 +45,7 @@ struct alignas(64) Process {
 
 extern constinit Process g_process __attribute__((visibility("hidden")));
 
-// 0 in a forked child that has not come through Enter yet.
+// False in a forked child that has not come through Enter yet.
 inline bool ProcessIsAlive() { return sys::LoadRelaxed(g_process.alive) == 1; }
 
 // True when this thread may record now: recording is on, it is not already inside leakhunt, and the pages are this

@@ -169,10 +169,10 @@ ThreadState* MakeThreadState() {
   uint32_t tid = static_cast<uint32_t>(sys::GetTid());
   ThreadState* state = TakeOver(tid);
   if (state == nullptr) {
-    constexpr uint64_t kAlignment = alignof(ThreadState);
-    const uint64_t memory = reinterpret_cast<uint64_t>(sys::Carve(sizeof(ThreadState) + kAlignment));
-    if (memory == 0) return nullptr;
-    state = reinterpret_cast<ThreadState*>((memory + kAlignment - 1) & ~(kAlignment - 1));
+    state = static_cast<ThreadState*>(sys::MapPrivateWiped(sizeof(ThreadState)));
+    if (state == nullptr) return nullptr;
+    state->alive = 1;
+    state->recent_tally = ~0u;
     state->tid = tid;
     state->tallies = state->first_tallies;
     state->tally_index_bits = kFirstTallyIndexBits;

@@ -71,7 +71,18 @@ struct LastStack {
   uint64_t pcs[protocol::kMaxFrames];
 };
 
-struct ThreadState {
+// In a page of its own that a forked child finds empty.
+struct alignas(64) ThreadState {
+  uint64_t visits = 0;
+  uint32_t index = 0;
+  uint32_t alive = 0;  // 1: made in this process
+  protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
+  uint32_t recent_tally = 0;    // reference of the last opening's, if its walk was known; ~0: none yet
+  unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval
+  uint64_t innermost_pc = 0;
+  unwind::StackLimits limits[kStackLimitsCached] = {};
+  OpeningPlace opening_places[1u << kOpeningPlaceBits] = {};  // by the calling code's address and stack pointer
+
   ThreadState* next = nullptr;  // list of all, prepend-only
   uint32_t tid = 0;             // 0: free to take (claimed by CAS)
   Sampler sampler;
@@ -95,12 +106,6 @@ struct ThreadState {
   TallyPlace* tallies = nullptr;              // the index in use: first_tallies, or a larger one
   uint32_t tally_index_bits = 0;
 
-  alignas(64) uint64_t visits = 0;
-  uint32_t index = 0;
-  unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval
-  uint64_t innermost_pc = 0;
-  protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
-  unwind::StackLimits limits[kStackLimitsCached] = {};
   uint32_t next_limits = 0;
   uint64_t heap_visits_pending = 0;  // of heap blocks: those the interval governs; not yet added to the governor's
   uint64_t heap_visits_before = 0;   // when the visit that is timed began
@@ -110,7 +115,6 @@ struct ThreadState {
 
   LastStack last_stack = {};
   uint64_t pcs[protocol::kMaxFrames] = {};
-  OpeningPlace opening_places[1u << kOpeningPlaceBits] = {};  // by the calling code's address and stack pointer
 };
 
 struct ThreadLocal {

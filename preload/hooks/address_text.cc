@@ -9,6 +9,14 @@ namespace {
 
 uint32_t HostOrder(uint16_t network) { return static_cast<uint32_t>(network << 8 & 0xFF00) | network >> 8; }
 
+// Writes at `at`, returns what comes after.
+uint32_t PutNumber(uint32_t number, char* to, uint32_t at) {
+  uint32_t digits = 1;
+  for (uint32_t bound = 10; number >= bound; bound *= 10) ++digits;
+  for (uint32_t i = digits; i > 0; --i, number /= 10) to[at + i - 1] = static_cast<char>('0' + number % 10);
+  return at + digits;
+}
+
 void AddHex(uint32_t number, AddressText* text) {
   bool started = false;
   for (int shift = 12; shift >= 0; shift -= 4) {
@@ -58,9 +66,15 @@ void AddAddress(const sockaddr* address, socklen_t bytes, AddressText* text) {
   if (address->sa_family == AF_INET && bytes >= sizeof(sockaddr_in)) {
     const auto* inet = reinterpret_cast<const sockaddr_in*>(address);
     const auto* part = reinterpret_cast<const uint8_t*>(&inet->sin_addr);
-    for (int i = 0; i < 4; ++i) text->Add(i == 0 ? "" : ".").Add(uint64_t{part[i]});
-    text->Put(':');
-    text->Add(uint64_t{HostOrder(inet->sin_port)});
+    // Every connection a server accepts comes through here.
+    char digits[3 + 1 + 3 + 1 + 3 + 1 + 3 + 1 + 5];
+    uint32_t n = 0;
+    for (int i = 0; i < 4; ++i) {
+      n = PutNumber(part[i], digits, n);
+      digits[n++] = i == 3 ? ':' : '.';
+    }
+    n = PutNumber(HostOrder(inet->sin_port), digits, n);
+    text->Add(digits, n);
   } else if (address->sa_family == AF_INET6 && bytes >= sizeof(sockaddr_in6)) {
     const auto* inet = reinterpret_cast<const sockaddr_in6*>(address);
     text->Put('[');

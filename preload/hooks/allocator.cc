@@ -10,6 +10,7 @@
 #include "preload/hooks/hook.h"
 #include "preload/hooks/standing.h"
 #include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
 
@@ -113,7 +114,7 @@ constinit uint32_t g_looking = 0;
 
 }  // namespace
 
-constinit Allocator g_allocator = {FirstMalloc, FirstFree, FirstCalloc, FirstRealloc, FirstPosixMemalign,
+LEAKHUNT_HOT_FUNCTION Allocator g_allocator = {FirstMalloc, FirstFree, FirstCalloc, FirstRealloc, FirstPosixMemalign,
                                    FirstAlignedAlloc, FirstMemalign, FirstValloc, FirstPvalloc, FirstUsable};
 
 bool InBootstrapArena(const void* block) { return block >= g_arena && block < g_arena + kArenaBytes; }

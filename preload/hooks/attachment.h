@@ -4,12 +4,13 @@
 #include <cstdint>
 
 #include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
 
 namespace leakhunt::hooks {
 
 extern uint32_t g_imports_due;  // 1: objects may be there whose imports were not looked at
 
-void ServeImportsSlow();
+LEAKHUNT_ASIDE void ServeImportsSlow();
 
 // On slow visits, outside of leakhunt. Nothing to do in a program that was started with the library.
 [[gnu::always_inline]] inline void ServeImports() {

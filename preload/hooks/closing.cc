@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "preload/core/usual_handles.h"
 #include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
 #include "preload/sys/atomic.h"
@@ -22,7 +23,7 @@ namespace {
 
 constexpr unsigned kCloexec = 4;  // CLOSE_RANGE_CLOEXEC
 
-LEAKHUNT_REAL hooks::Real<int(int)> real_close("close");
+LEAKHUNT_HOT_REAL hooks::Real<int(int)> real_close("close");
 LEAKHUNT_REAL hooks::Real<int(unsigned, unsigned, int)> real_close_range("close_range");
 LEAKHUNT_REAL hooks::Real<void(int)> real_closefrom("closefrom");
 LEAKHUNT_REAL hooks::Real<int(mqd_t)> real_mq_close("mq_close");
@@ -48,10 +49,10 @@ int CloseRange(unsigned first, unsigned last, int flags) {
   return -1;
 }
 
-LEAKHUNT_HOT int Close(int fd) {
+[[gnu::always_inline]] inline int Close(int fd) {
   int answer = 0;
   if (hooks::KeepsFromClosing(fd, &answer)) return answer;
-  core::HandleClosing(fd);
+  if (__builtin_expect(!core::ClosingAsUsual(fd), 0)) core::HandleClosingSomehow(fd);
   return CallReal(real_close, fd);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "preload/core/usual_handles.h"
 #include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
 #include "preload/sys/hot.h"
@@ -18,10 +19,10 @@ using hooks::Opened;
 
 namespace {
 
-LEAKHUNT_REAL hooks::Real<int(const char*, int, mode_t)> real_open("open");
-LEAKHUNT_REAL hooks::Real<int(const char*, int, mode_t)> real_open64("open64");
-LEAKHUNT_REAL hooks::Real<int(int, const char*, int, mode_t)> real_openat("openat");
-LEAKHUNT_REAL hooks::Real<int(int, const char*, int, mode_t)> real_openat64("openat64");
+LEAKHUNT_HOT_REAL hooks::Real<int(const char*, int, mode_t)> real_open("open");
+LEAKHUNT_HOT_REAL hooks::Real<int(const char*, int, mode_t)> real_open64("open64");
+LEAKHUNT_HOT_REAL hooks::Real<int(int, const char*, int, mode_t)> real_openat("openat");
+LEAKHUNT_HOT_REAL hooks::Real<int(int, const char*, int, mode_t)> real_openat64("openat64");
 LEAKHUNT_REAL hooks::Real<int(const char*, int)> real_open_2("__open_2");
 LEAKHUNT_REAL hooks::Real<int(const char*, int)> real_open64_2("__open64_2");
 LEAKHUNT_REAL hooks::Real<int(int, const char*, int)> real_openat_2("__openat_2");
@@ -52,19 +53,25 @@ __attribute__((constructor)) void Find() {
 // The argument exists only with these flags. O_TMPFILE contains O_DIRECTORY's bit.
 bool TakesMode(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
 
-HandleType TypeOf(const char* path, int flags) {
-  if ((flags & O_DIRECTORY) != 0 && (flags & O_TMPFILE) != O_TMPFILE) return HandleType::kDirectory;
-  if (path == nullptr || !sys::StartsWith(path, "/dev/")) return HandleType::kFile;
+[[gnu::noinline]] HandleType TypeOfDevice(const char* path) {
+  if (!sys::StartsWith(path, "/dev/")) return HandleType::kFile;
   const char* device = path + 5;
   if (sys::StartsWith(device, "pts/") || sys::StartsWith(device, "ptmx")) return HandleType::kPty;
   return sys::StartsWith(device, "shm/") ? HandleType::kFile : HandleType::kDevice;
+}
+HandleType TypeOf(const char* path, int flags) {
+  if ((flags & O_DIRECTORY) != 0 && (flags & O_TMPFILE) != O_TMPFILE) return HandleType::kDirectory;
+  return path == nullptr || path[0] != '/' || path[1] != 'd' ? HandleType::kFile : TypeOfDevice(path);
 }
 
 LEAKHUNT_HOT int OpenedPath(const Caller& caller, int fd, const char* path, int flags) {
   if (fd < 0) return fd;
   const HandleType type = TypeOf(path, flags);
-  if (type == HandleType::kDirectory) hooks::NoteDirectory(path);
-  return Opened(caller, fd, type, path);
+  if (__builtin_expect(type == HandleType::kDirectory, 0)) hooks::NoteDirectory(path);
+  const core::HandleDescription description = {path, core::kUpToNul, type, 0};
+  if (__builtin_expect(!core::OpenedAsUsual(fd, description, &caller), 0)) core::HandleOpenedSomehow(fd, description, &caller);
+  hooks::ServeImports();
+  return fd;
 }
 
 }  // namespace

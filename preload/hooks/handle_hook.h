@@ -28,14 +28,17 @@ template <typename Result, typename... Arguments>
 }
 
 // The code that called the hook this is made in, which must be the exported function itself.
-struct Caller : unwind::Registers {
+struct Caller : unwind::CallerRegisters {
   [[gnu::always_inline]] Caller() { unwind::CaptureCaller(this); }
 };
 
-inline int Opened(const Caller& caller, int fd, HandleType type, const char* label = nullptr, uint8_t flags = 0) {
-  if (fd >= 0) core::HandleOpened(fd, {type, flags, label}, &caller);
+[[gnu::always_inline]] inline int Opened(const Caller& caller, int fd, HandleType type, const char* label, uint32_t label_bytes, uint8_t flags) {
+  if (fd >= 0) core::HandleOpened(fd, {label, label_bytes, type, flags}, &caller);
   ServeImports();
   return fd;
+}
+inline int Opened(const Caller& caller, int fd, HandleType type, const char* label = nullptr, uint8_t flags = 0) {
+  return Opened(caller, fd, type, label, core::kUpToNul, flags);
 }
 
 inline int OpenedPair(const Caller& caller, int result, const int* pair, HandleType type) {

@@ -3,17 +3,21 @@
 // A hook is `extern "C"`, a few lines: note what is needed, call the real function, tell core. No logic, no state.
 #pragma once
 
+#include "preload/sys/hot.h"
+
 #define LEAKHUNT_HOOK extern "C" __attribute__((visibility("default"), used))
 
 // Before the declaration of a hooks::Real: they stand together, so that FindEvery finds them.
 #define LEAKHUNT_REAL [[gnu::section("leakhunt_reals")]] constinit
+// The same for what servers call all the time. FindEvery does not find these: FindAll has to be given them.
+#define LEAKHUNT_HOT_REAL LEAKHUNT_HOT_FUNCTION
 
 namespace leakhunt::hooks {
 
 // The function behind our hook `name`, null when there is none: the next definition after this library (RTLD_NEXT:
 // other allocators and sanitizers keep working), or, where this library stands outside of the global scope, the first.
 // Not for the common path; the thread is marked busy so that what dlsym allocates is not recorded.
-void* FindNext(const char* name);
+LEAKHUNT_ASIDE void* FindNext(const char* name);
 
 // A lazily found real function, for hooks that are not on a hot path. `Get` is null when no library defines it.
 template <typename Function>

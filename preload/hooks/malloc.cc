@@ -26,7 +26,7 @@ uint64_t Address(const void* block) { return reinterpret_cast<uint64_t>(block); 
 template <typename Call>
 [[gnu::always_inline]] inline void* Sampled(size_t size, Call call) {
 #ifdef __OPTIMIZE__
-  unwind::Registers caller;
+  unwind::Registers caller{};
   unwind::CaptureCaller(&caller);
   void* block = call();
   if (block != nullptr) core::BlockBornSlow(Address(block), size, &caller);
@@ -77,7 +77,7 @@ template <typename Call>
 [[gnu::noinline]] void* ReallocSlow(void* old, size_t size, bool skip) {
   unwind::Registers* from = nullptr;
 #ifdef __OPTIMIZE__
-  unwind::Registers caller;
+  unwind::Registers caller{};
   unwind::CaptureCaller(&caller);
   from = &caller;
 #endif

@@ -15,10 +15,10 @@ using hooks::HandleType;
 
 namespace {
 
-LEAKHUNT_REAL hooks::Real<int(int, int, int)> real_socket("socket");
+LEAKHUNT_HOT_REAL hooks::Real<int(int, int, int)> real_socket("socket");
 LEAKHUNT_REAL hooks::Real<int(int, int, int, int*)> real_socketpair("socketpair");
-LEAKHUNT_REAL hooks::Real<int(int, sockaddr*, socklen_t*)> real_accept("accept");
-LEAKHUNT_REAL hooks::Real<int(int, sockaddr*, socklen_t*, int)> real_accept4("accept4");
+LEAKHUNT_HOT_REAL hooks::Real<int(int, sockaddr*, socklen_t*)> real_accept("accept");
+LEAKHUNT_HOT_REAL hooks::Real<int(int, sockaddr*, socklen_t*, int)> real_accept4("accept4");
 LEAKHUNT_REAL hooks::Real<int(int, const sockaddr*, socklen_t)> real_bind("bind");
 LEAKHUNT_REAL hooks::Real<int(int, const sockaddr*, socklen_t)> real_connect("connect");
 LEAKHUNT_REAL hooks::Real<int(int, int)> real_listen("listen");
@@ -64,10 +64,14 @@ int Accepted(const Caller& caller, int listener, int fd, const sockaddr* peer, c
   if (fd < 0) return fd;
   HandleType type = core::TrackedType(listener);
   if (type == HandleType::kOther) type = HandleType::kSocket;
-  AddressText text, address;
-  if (bytes != nullptr) AddAddress(peer, *bytes, &address);
-  if (address.Size() != 0) text.Add(Prefix(type)).Add("<- ").Add(address.Get());
-  return Opened(caller, fd, type, text.Size() != 0 ? text.Get() : nullptr, protocol::kHandleAccepted);
+  AddressText text;
+  if (peer != nullptr && bytes != nullptr) {
+    text.Add(Prefix(type)).Add("<- ");
+    const uint32_t before = text.Size();
+    AddAddress(peer, *bytes, &text);
+    if (text.Size() == before) text.Clear();
+  }
+  return Opened(caller, fd, type, text.Get(), text.Size(), protocol::kHandleAccepted);
 }
 
 }  // namespace leakhunt::hooks

@@ -44,19 +44,31 @@ template <typename T>
   return CompareExchange(p, expected, desired);
 }
 
-// The same for an exchange and an addition, which return what was there. Other processes may read the memory.
+// On memory that only this thread writes: a signal handler of the thread comes before it or after it.
 template <typename T>
-[[gnu::always_inline]] inline T ExchangePrivate(T* p, T desired) {
-  if (!HasOneThread()) return __atomic_exchange_n(p, desired, __ATOMIC_ACQ_REL);
+[[gnu::always_inline]] inline bool CompareExchangeOwned(T* p, T expected, T desired) {
+#if defined(__x86_64__)
+  bool exchanged;
+  asm volatile("cmpxchg %3, %1" : "=@ccz"(exchanged), "+m"(*p), "+a"(expected) : "r"(desired) : "memory");
+  return exchanged;
+#else
+  return CompareExchange(p, expected, desired);
+#endif
+}
+
+// As CompareExchangePrivate, an exchange and an addition, which return what was there. Other processes may read the memory.
+template <typename T>
+[[gnu::always_inline]] inline T ExchangePrivate(T* p, T desired, bool one_thread = HasOneThread()) {
+  if (!one_thread) return __atomic_exchange_n(p, desired, __ATOMIC_ACQ_REL);
   for (;;) {  // a signal handler may come between the two
     T seen = LoadRelaxed(p);
-    if (CompareExchangePrivate(p, seen, desired)) return seen;
+    if (CompareExchangeOwned(p, seen, desired)) return seen;
   }
 }
 template <typename T>
-[[gnu::always_inline]] inline T AddPrivate(T* p, T value) {
+[[gnu::always_inline]] inline T AddPrivate(T* p, T value, bool one_thread = HasOneThread()) {
 #if defined(__x86_64__)
-  if (__builtin_expect(HasOneThread(), 1)) {
+  if (__builtin_expect(one_thread, 1)) {
     asm volatile("xadd %0, %1" : "+r"(value), "+m"(*p) : : "memory", "cc");
     return value;
   }

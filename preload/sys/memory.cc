@@ -49,6 +49,12 @@ void* MapPrivate(uint64_t bytes) {
   return Failed(start) ? nullptr : Advise(start, bytes, MADV_NOHUGEPAGE);
 }
 
+void* MapPrivateWiped(uint64_t bytes) {
+  void* start = MapPrivate(bytes);
+  if (start == nullptr) return nullptr;
+  return Failed(Call(SYS_madvise, Word(start), static_cast<long>(Pages(bytes)), MADV_WIPEONFORK)) ? nullptr : start;
+}
+
 void* MapPrivateHuge(uint64_t bytes) {
   bytes = Pages(bytes);
   if (bytes < kHugeFrom) return MapPrivate(bytes);

@@ -14,6 +14,9 @@ void* MapPrivate(uint64_t bytes);
 // system grants them to those who ask. A first touch may then clear 2 MiB (some 100 us).
 void* MapPrivateHuge(uint64_t bytes);
 
+// As MapPrivate, and a forked child, however it was forked, finds zeros there (MADV_WIPEONFORK; null where that is refused).
+void* MapPrivateWiped(uint64_t bytes);
+
 // Gives the memory back to the kernel but keeps the mapping: readers see zeros.
 void Discard(void* start, uint64_t bytes);
 

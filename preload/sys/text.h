@@ -3,6 +3,10 @@
 
 #include <cstdint>
 
+#if defined(__SSE2__) && !defined(__SANITIZE_ADDRESS__)
+#include <emmintrin.h>
+#endif
+
 namespace leakhunt::sys {
 
 inline uint64_t Length(const char* text) {
@@ -19,6 +23,47 @@ inline bool StartsWith(const char* text, const char* prefix) {
   return *prefix == 0;
 }
 
+// For text of some dozen bytes, inline: the length, and a copy of so many bytes to where they do not overlap.
+//
+// Sixteen bytes at once, aligned, so that what is read beyond the end lies in the same page.
+[[gnu::always_inline]] inline uint32_t ShortLength(const char* text) {
+#if defined(__SSE2__) && !defined(__SANITIZE_ADDRESS__)
+  const uint32_t before = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(text) & 15);
+  const auto* at = reinterpret_cast<const __m128i*>(text - before);
+  const __m128i zero = _mm_setzero_si128();
+  uint32_t ends = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_load_si128(at), zero))) >> before;
+  if (ends != 0) return static_cast<uint32_t>(__builtin_ctz(ends));
+  do ends = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_load_si128(++at), zero)));
+  while (ends == 0);
+  return static_cast<uint32_t>(reinterpret_cast<const char*>(at) - text) + static_cast<uint32_t>(__builtin_ctz(ends));
+#else
+  return static_cast<uint32_t>(__builtin_strlen(text));
+#endif
+}
+[[gnu::always_inline]] inline void CopyShort(char* to, const char* from, uint32_t bytes) {
+  using Words = struct __attribute__((packed)) { uint64_t word[2]; };
+  if (bytes >= sizeof(Words)) {
+    const Words last = *reinterpret_cast<const Words*>(from + bytes - sizeof(Words));
+    for (uint32_t at = 0; at + sizeof(Words) <= bytes; at += sizeof(Words)) {
+      *reinterpret_cast<Words*>(to + at) = *reinterpret_cast<const Words*>(from + at);
+      asm volatile("" ::: "memory");  // or the compiler makes a call of memcpy of it
+    }
+    *reinterpret_cast<Words*>(to + bytes - sizeof(Words)) = last;
+  } else if (bytes >= sizeof(uint64_t)) {
+    uint64_t first, last;
+    __builtin_memcpy(&first, from, sizeof(first));
+    __builtin_memcpy(&last, from + bytes - sizeof(last), sizeof(last));
+    __builtin_memcpy(to, &first, sizeof(first));
+    __builtin_memcpy(to + bytes - sizeof(last), &last, sizeof(last));
+  } else {
+#pragma GCC unroll 1
+    for (uint32_t at = 0; at < bytes; ++at) {
+      to[at] = from[at];
+      asm volatile("" ::: "memory");
+    }
+  }
+}
+
 // Builds a NUL-terminated string in a fixed buffer; what does not fit is cut.
 template <uint32_t kCapacity>
 class Text {
@@ -27,16 +72,25 @@ class Text {
     while (text != nullptr && *text != 0) Put(*text++);
     return *this;
   }
+  Text& Add(const char* text, uint32_t bytes) {
+    if (bytes > kCapacity - 1 - size_) bytes = kCapacity - 1 - size_;
+    CopyShort(data_ + size_, text, bytes);
+    size_ += bytes;
+    data_[size_] = 0;
+    return *this;
+  }
+  void Clear() { size_ = 0, data_[0] = 0; }
   Text& Add(uint64_t number) {
-    char digits[24];
-    int n = 0;
-    do digits[n++] = static_cast<char>('0' + number % 10), number /= 10;
+    char digits[20];
+    uint32_t first = sizeof(digits);
+    do digits[--first] = static_cast<char>('0' + number % 10), number /= 10;
     while (number != 0);
-    while (n > 0) Put(digits[--n]);
+    while (first < sizeof(digits)) Put(digits[first++]);
     return *this;
   }
   void Put(char c) {
-    if (size_ + 1 < kCapacity) data_[size_++] = c;
+    if (size_ + 1 >= kCapacity) return;
+    data_[size_++] = c;
     data_[size_] = 0;
   }
   const char* Get() const { return data_; }
@@ -44,8 +98,8 @@ class Text {
   uint32_t Size() const { return size_; }
 
  private:
-  char data_[kCapacity] = {};
   uint32_t size_ = 0;
+  char data_[kCapacity] = {};
 };
 
 // Copies at most capacity - 1 characters and ends them with NUL. Returns the length copied.

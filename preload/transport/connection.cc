@@ -16,6 +16,9 @@
 #include "preload/transport/pages.h"
 
 namespace leakhunt::transport {
+
+LEAKHUNT_HOT_WORD OwnNumbers g_own;
+
 namespace {
 
 using protocol::Message;
@@ -26,9 +29,7 @@ constexpr long kAnswerWaitNs = 100'000'000;
 constexpr uint32_t kSoonAttempts = 8;
 
 struct Connection {
-  int fd = -1;
-  uint64_t inode = 0;
-  int memfd = -1;
+  uint64_t inode = 0;  // of g_own.connection
   uint64_t memfd_inode = 0;
   uint32_t image = 0;
   uint64_t last_attempt_ns = 0;
@@ -45,7 +46,7 @@ uint64_t Inode(int fd) {
   return status.st_ino;
 }
 
-bool StillOurs() { return g_connection.fd >= 0 && Inode(g_connection.fd) == g_connection.inode; }
+bool StillOurs() { return g_own.connection >= 0 && Inode(g_own.connection) == g_connection.inode; }
 
 Message Compose(MessageKind kind) {
   Message message{};
@@ -84,13 +85,13 @@ bool TrustedPeer(int fd, bool* of_another_user) {
 }
 
 void Keep(int fd) {
-  g_connection.fd = MoveHigh(fd);
-  g_connection.inode = Inode(g_connection.fd);
+  g_own.connection = MoveHigh(fd);
+  g_connection.inode = Inode(g_own.connection);
 }
 
 void Drop() {
-  if (StillOurs()) sys::Close(g_connection.fd);
-  g_connection.fd = -1;
+  if (StillOurs()) sys::Close(g_own.connection);
+  g_own.connection = -1;
 }
 
 bool ConnectTo(const char* path) {
@@ -101,7 +102,7 @@ bool ConnectTo(const char* path) {
   if (sys::Failed(fd)) return false;
   if (sys::Failed(sys::Call(SYS_connect, fd, sys::Word(&address), sizeof(address))) ||
       !TrustedPeer(static_cast<int>(fd), &g_connection.of_another_user) ||
-      sys::Failed(SendHello(static_cast<int>(fd), g_connection.memfd))) {
+      sys::Failed(SendHello(static_cast<int>(fd), g_own.memfd))) {
     sys::Close(static_cast<int>(fd));
     return false;
   }
@@ -123,10 +124,10 @@ bool ConnectAnywhere() {
 
 void Attempt(uint64_t now_ns) {
   g_connection.last_attempt_ns = now_ns;
-  if (Inode(g_connection.memfd) == g_connection.memfd_inode) {
+  if (Inode(g_own.memfd) == g_connection.memfd_inode) {
     ConnectAnywhere();
   } else {
-    g_connection.memfd = -1;
+    g_own.memfd = -1;
     g_connection.wanted = false;
   }
 }
@@ -134,7 +135,7 @@ void Attempt(uint64_t now_ns) {
 // Reads one waiting message. False when the other end is gone.
 bool Receive(Settings* settings) {
   Message message;
-  long bytes = sys::Call(SYS_recvfrom, g_connection.fd, sys::Word(&message), sizeof(message), MSG_DONTWAIT, 0, 0);
+  long bytes = sys::Call(SYS_recvfrom, g_own.connection, sys::Word(&message), sizeof(message), MSG_DONTWAIT, 0, 0);
   if (bytes == -11 /* EAGAIN */ || bytes == -4 /* EINTR */) return true;
   if (bytes <= 0) return false;
   if (bytes != sizeof(message) || message.magic != protocol::kMessageMagic) return false;
@@ -208,19 +209,18 @@ bool FindCollector(const char* library_path, sys::Text<512>* found) {
 }  // namespace
 
 void SetOwnMemfd(int fd) {
-  g_connection.memfd = fd;
+  g_own.memfd = fd;
   g_connection.memfd_inode = Inode(fd);
 }
 
-LEAKHUNT_HOT bool IsOwnDescriptor(int fd) {
-  // The program may have closed ours by a raw system call and have the number now: the inode tells.
+bool NumberIsStillOurs(int fd) {
   if (fd < 0) return false;
-  if (fd == g_connection.fd) return StillOurs();
-  return fd == g_connection.memfd && Inode(fd) == g_connection.memfd_inode;
+  if (fd == g_own.connection) return StillOurs();
+  return Inode(fd) == g_connection.memfd_inode;
 }
 
 void OwnDescriptors(int* first, int* second) {
-  int a = g_connection.fd, b = g_connection.memfd;
+  int a = g_own.connection, b = g_own.memfd;
   *first = a < b ? a : b;
   *second = a < b ? b : a;
 }
@@ -230,7 +230,7 @@ int VacateDescriptor(int fd) {
   long elsewhere = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
   if (sys::Failed(elsewhere)) elsewhere = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
   int moved = sys::Failed(elsewhere) ? -1 : static_cast<int>(elsewhere);
-  (fd == g_connection.fd ? g_connection.fd : g_connection.memfd) = moved;
+  (fd == g_own.connection ? g_own.connection : g_own.memfd) = moved;
   return moved;
 }
 
@@ -241,7 +241,7 @@ bool Connect(const char* preferred_path, int memfd, uint32_t image, Answer answe
   sys::CopyText(g_connection.path, sizeof(g_connection.path), preferred_path);
   if (!ConnectAnywhere()) return false;
   if (answer == Answer::kNotAwaited || (answer == Answer::kOfAnother && !g_connection.of_another_user)) return true;
-  pollfd wait{g_connection.fd, POLLIN, 0};
+  pollfd wait{g_own.connection, POLLIN, 0};
   timespec limit{0, kAnswerWaitNs};
   if (sys::Call(SYS_ppoll, sys::Word(&wait), 1, sys::Word(&limit), 0, 0) > 0 && !Receive(settings)) Drop();
   return Connected();
@@ -278,14 +278,14 @@ bool Spawn(const char* library_path, const char* const* environment, int memfd, 
   return true;
 }
 
-bool Connected() { return g_connection.fd >= 0; }
+bool Connected() { return g_own.connection >= 0; }
 
 bool SoughtCollector() { return g_connection.sought; }
 
 void KeepConnected(uint64_t now_ns) {
   if (Connected()) {
     if (!StillOurs()) {
-      g_connection.fd = -1;  // the program closed it; what has the number now is the program's
+      g_own.connection = -1;  // the program closed it; what has the number now is the program's
     } else if (!Receive(nullptr)) {
       Drop();
     } else {
@@ -312,13 +312,13 @@ void Tell(MessageKind kind, uint64_t value0, uint64_t value1, const char* text) 
   message.values[0] = value0;
   message.values[1] = value1;
   sys::CopyText(message.text, sizeof(message.text), text);
-  sys::Call(SYS_sendto, g_connection.fd, sys::Word(&message), sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+  sys::Call(SYS_sendto, g_own.connection, sys::Word(&message), sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
 }
 
 void ForgetConnection(int parent_memfd) {
   Drop();
   if (parent_memfd >= 0 && Inode(parent_memfd) == g_connection.memfd_inode) sys::Close(parent_memfd);
-  g_connection.memfd = -1;
+  g_own.memfd = -1;
   g_connection.last_attempt_ns = 0;
   g_connection.sought = false;
   g_connection.soon_attempts = 0;

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "preload/protocol/handshake.h"
+#include "preload/sys/hot.h"
 
 namespace leakhunt::transport {
 
@@ -45,8 +46,18 @@ void Tell(protocol::MessageKind kind, uint64_t value0, uint64_t value1, const ch
 // In a forked child: closes the copies of its parent's descriptors and starts unconnected.
 void ForgetConnection(int parent_memfd);
 
-// True for the descriptors leakhunt keeps.
-bool IsOwnDescriptor(int fd);
+// The numbers of the descriptors leakhunt keeps, -1 for none: its connection and its pages.
+struct OwnNumbers {
+  int connection = -1, memfd = -1;
+};
+extern constinit OwnNumbers g_own;
+
+// True for the descriptors leakhunt keeps. The program may have closed ours by a raw system call and have the number now: the
+// inode tells.
+LEAKHUNT_ASIDE bool NumberIsStillOurs(int fd);
+inline bool IsOwnDescriptor(int fd) {
+  return __builtin_expect(fd == g_own.connection || fd == g_own.memfd, 0) && NumberIsStillOurs(fd);
+}
 
 // The numbers of the two, lower first; -1 for one that is not there.
 void OwnDescriptors(int* first, int* second);

@@ -10,11 +10,15 @@
 
 namespace leakhunt::unwind {
 
-// Callee-saved machine state at the frame to start from (x86-64; aarch64 has its own arm in registers.h).
-struct Registers {
+// What a function with a frame pointer finds of its caller's state without looking further.
+struct CallerRegisters {
   uint64_t pc;  // address execution will return to: first frame of the result
   uint64_t sp;  // CFA of the frame that called pc's callee, i.e. sp in the caller right after the call returned
   uint64_t rbp;
+};
+
+// Callee-saved machine state at the frame to start from (x86-64; aarch64 has its own arm in registers.h).
+struct Registers : CallerRegisters {
   uint64_t rbx, r12, r13, r14, r15;
 };
 
@@ -81,13 +85,19 @@ void AfterUnload();
 uint32_t Epoch();
 
 // State of the function that calls this, seen from its caller: for a hook that the program calls (or that tail-calls
-// on). Costs a frame pointer in that function. rbx and r12-r15 are left 0: a walk that needs them finds them itself.
-[[gnu::always_inline]] inline void CaptureCaller(Registers* registers) {
+// on). Costs a frame pointer in that function.
+[[gnu::always_inline]] inline void CaptureCaller(CallerRegisters* registers) {
   const auto* frame = static_cast<const uint64_t*>(__builtin_frame_address(0));
-  *registers = Registers{};
   registers->rbp = frame[0];
   registers->pc = frame[1];
   registers->sp = reinterpret_cast<uint64_t>(frame + 2);
+}
+
+// As a walk wants it. rbx and r12-r15 are 0: a walk that needs them finds them itself.
+inline Registers RegistersOf(const CallerRegisters& caller) {
+  Registers registers{};
+  static_cast<CallerRegisters&>(registers) = caller;
+  return registers;
 }
 
 // State right here, with an exact pc.

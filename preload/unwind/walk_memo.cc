@@ -40,6 +40,10 @@ void WalkMemo::Keep(const Registers& start, const StackLimits& limits, uint32_t 
   words_ = 0;
   uses_rbp_ = false;
   if (!WalkFrom(start, limits, epoch)) return;
+  for (; words_ % kAtOnce != 0; ++words_) {
+    above_[words_] = above_[words_ - 1];
+    value_[words_] = value_[words_ - 1];
+  }
   rbp_ = start.rbp;
   epoch_ = epoch;
   pc_ = start.pc;

@@ -20,14 +20,17 @@ namespace leakhunt::unwind {
 
 class WalkMemo {
  public:
-  static constexpr uint32_t kMostWords = 24;  // a walk that read more is not kept
+  static constexpr uint32_t kMostWords = 48;  // a walk that read more is not kept
 
   // A walk from `start` finds, at `epoch`, the stack that the kept walk found.
-  [[gnu::always_inline]] bool Holds(const Registers& start, uint32_t epoch) const {
+  [[gnu::always_inline]] bool Holds(const CallerRegisters& start, uint32_t epoch) const {
     if (start.pc != pc_ || start.sp != sp_ || epoch != epoch_ || (uses_rbp_ && start.rbp != rbp_)) return false;
     const auto* const stack = reinterpret_cast<const uint64_t*>(start.sp);
-    for (uint32_t i = 0; i < words_; ++i) {
-      if (stack[above_[i]] != value_[i]) return false;
+    for (uint32_t i = 0; i < words_; i += kAtOnce) {
+      if (stack[above_[i]] != value_[i] || stack[above_[i + 1]] != value_[i + 1] || stack[above_[i + 2]] != value_[i + 2] ||
+          stack[above_[i + 3]] != value_[i + 3]) {
+        return false;
+      }
     }
     return true;
   }
@@ -38,11 +41,14 @@ class WalkMemo {
   void Forget() { pc_ = 0; }
 
  private:
+  static constexpr uint32_t kAtOnce = 4;
+  static_assert(kMostWords % kAtOnce == 0);
+
   bool Add(uint64_t at, uint64_t value);
   bool WalkFrom(const Registers& start, const StackLimits& limits, uint32_t epoch);
 
   uint32_t epoch_;
-  uint16_t words_;
+  uint16_t words_;             // a multiple of kAtOnce: the last one is repeated
   bool uses_rbp_;
   uint64_t pc_, sp_, rbp_;     // pc 0: nothing is kept
   uint16_t above_[kMostWords];  // where a word was read, in words from sp

@@ -1,0 +1,134 @@
+// What nearly every opening and closing of a server is, in one piece, for the hooks of the calls that servers make most.
+//
+// A process and a thread that nothing is the matter with, and for an opening: from a place and by a way that this thread came
+// before, with a dead slot at hand. All of it is looked at at once (g_process.usual_openings says it of the process,
+// ThreadState::alive of the thread), nothing is walked, asked or made. Where it is not so, nothing has been done when
+// these return false, and handles.h's function does it. Measured in instructions and lines of code: a server's
+// near caches are full of the kernel's.
+#pragma once
+
+#include "preload/core/descriptor_table.h"
+#include "preload/core/governor.h"
+#include "preload/core/handle_lists.h"
+#include "preload/core/handle_slots.h"
+#include "preload/core/handles.h"
+#include "preload/core/process.h"
+#include "preload/core/thread_state.h"
+#include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
+#include "preload/sys/text.h"
+#include "preload/unwind/module_map.h"
+
+namespace leakhunt::core {
+
+constexpr uint64_t HandleTypes(auto... types) { return (... | (uint64_t{1} << static_cast<uint32_t>(types))); }
+
+inline uint16_t GenerationTag() { return static_cast<uint16_t>(g_process.generation); }
+
+// The handle of an entry that is out of the table is closed.
+LEAKHUNT_ASIDE void Retire(DescriptorEntry entry);
+
+// The end of a label that is too long.
+LEAKHUNT_ASIDE void CopyLabelsEnd(protocol::HandleSlot* slot, const char* label, uint32_t length);
+
+// Only the byte that holds the state.
+inline void MarkDead(protocol::HandleSlot* slot) {
+  static_assert(protocol::PackState(0, protocol::SlotState::kDead) <= 0xFF && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+  sys::StoreRelease(reinterpret_cast<uint8_t*>(&slot->state), static_cast<uint8_t>(protocol::SlotState::kDead));  // partner: the collector's sweep
+}
+
+[[gnu::always_inline]] inline void CopyLabel(protocol::HandleSlot* slot, const char* label, uint32_t length) {
+  if (label == nullptr) length = 0;
+  else if (length == kUpToNul) length = sys::ShortLength(label);
+  if (__builtin_expect(length > protocol::kLabelBytes, 0)) return CopyLabelsEnd(slot, label, length);
+  sys::CopyShort(slot->label, label, length);
+  slot->label_bytes = static_cast<uint16_t>(length);
+}
+
+// The stack that opens, and its tally.
+struct Opening {
+  uint32_t stack;
+  uint32_t reference;  // of the tally; 0, null: none was to be had
+  protocol::HandleTally* tally;
+};
+
+// Fills the slot, makes it live, and swings the number's entry to it. Returns the entry before: closed out of sight.
+[[gnu::always_inline]] inline DescriptorEntry PublishAt(uint64_t* word, int fd, const HandleDescription& description, protocol::HandleSlot* slot,
+                                                        const Opening& opening, uint32_t thread) {
+  uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state)) + 1;
+  sys::StoreRelaxed(&slot->state, protocol::PackState(generation, protocol::SlotState::kFilling));
+  sys::StoreRelease(&slot->stack_birth, protocol::PackStack(opening.stack, NowTick()));
+  slot->fd = fd;
+  slot->type = static_cast<uint8_t>(description.type);
+  slot->flags = description.flags;
+  slot->thread = thread;
+  slot->tally = opening.reference;
+  slot->inode = 0;
+  CopyLabel(slot, description.label, description.label_bytes);
+  const bool one_thread = sys::HasOneThread();
+  CountOpened(opening.tally, one_thread);
+  sys::StoreRelease(&slot->state, protocol::PackState(generation, protocol::SlotState::kLive));  // partner: the collector's sweep
+  return ExchangeDescriptor(word, PackEntry(slot, GenerationTag(), description.type, false), one_thread);
+}
+
+inline OpeningPlace* PlaceOf(ThreadState* state, const unwind::CallerRegisters& caller) {
+  return &state->opening_places[((caller.pc ^ caller.sp) * 0x9E37'79B9'7F4A'7C15u) >> (64 - kOpeningPlaceBits)];
+}
+
+// Null: something may be the matter.
+[[gnu::always_inline]] inline ThreadState* NothingUnusual(uint64_t types) {
+  if (__builtin_expect((sys::LoadAcquire(&g_process.usual_openings) & types) == 0, 0)) return nullptr;
+  asm volatile("" ::: "memory");  // a child by clone may have no t_local
+  const ThreadLocal& local = t_local;
+  if (__builtin_expect(local.busy != 0 || local.vforking != 0 || local.state == nullptr, 0)) return nullptr;
+  return __builtin_expect(local.state->alive != 0, 1) ? local.state : nullptr;
+}
+
+// HandleOpened, if it is the usual one.
+[[gnu::always_inline]] inline bool OpenedAsUsual(int fd, const HandleDescription& description, const unwind::CallerRegisters* caller) {
+  ThreadState* state = NothingUnusual(HandleTypes(description.type));
+  uint64_t* word = FindDescriptor(fd);
+  if (__builtin_expect(state == nullptr || word == nullptr || caller == nullptr, 0)) return false;
+  t_local.busy = 1;
+  asm volatile("" ::: "memory");  // a signal handler of this thread sees busy before anything below
+  VisitBegin(state);
+  protocol::HandleSlot* slot = state->handle_slot;
+  const OpeningPlace* place = PlaceOf(state, *caller);
+  const bool usual = slot != nullptr && place->walk.Holds(*caller, unwind::CurrentEpoch());
+  if (__builtin_expect(usual, 1)) {
+    state->handle_slot = nullptr;
+    state->recent_tally = place->reference;
+    const Opening opening = {place->stack, place->reference, place->tally};
+    const DescriptorEntry before = PublishAt(word, fd, description, slot, opening, state->index);
+    if (__builtin_expect(bool{before}, 0)) Retire(before);
+    VisitEnd(state);
+  }
+  asm volatile("" ::: "memory");
+  t_local.busy = 0;
+  return usual;
+}
+
+// HandleClosing, if it is the usual one. Each step is whole to a signal handler, so the thread need not be busy.
+[[gnu::always_inline]] inline bool ClosingAsUsual(int fd) {
+  ThreadState* state = NothingUnusual(~uint64_t{0});
+  if (__builtin_expect(state == nullptr, 0)) return false;
+  uint64_t* word = FindDescriptor(fd);
+  if (word != nullptr && sys::LoadRelaxed(word) != 0) {
+    const bool one_thread = sys::HasOneThread();
+    const DescriptorEntry entry = ExchangeDescriptor(word, {}, one_thread);
+    protocol::HandleSlot* slot = entry.Slot();
+    // What was opened last is closed next, as a rule; then the tally's address does not wait for the slot to arrive.
+    const uint32_t tally = sys::LoadRelaxed(&state->recent_tally);
+    if (__builtin_expect(!entry || !entry.IsOwnOf(GenerationTag()) || slot->tally != tally, 0)) {
+      Retire(entry);
+    } else {
+      MarkDead(slot);
+      sys::AddPrivate(&HandleTallyAt(tally)->closed, uint64_t{1}, one_thread);
+      if (__builtin_expect(!sys::CompareExchangeOwned(&state->handle_slot, static_cast<protocol::HandleSlot*>(nullptr), slot), 0)) GiveHandleSlot(slot);
+    }
+  }
+  ExitListClosing(fd);
+  return true;
+}
+
+}  // namespace leakhunt::core
