@@ -4,13 +4,14 @@
 // Under a budget b (share of the process's own CPU time) the interval that spends exactly b is T·c/b, c the share spent at T, because visits go as 1/T;
 // from exact mode, where blocks and not bytes count, T = 2·B·u/b, B bytes allocated a second of CPU and u the unit cost.
 // Descriptors and mappings are never sampled, and no interval makes them cheaper: what they cost is taken off the budget
-// first, but a quarter of it stays for the heap.
+// first, but an eighth of it stays for the heap.
 // When T would fall below 64 bytes it is 1 (exact), until that costs more than b. Steps are damped.
 #pragma once
 
 #include <cstdint>
 
 #include "preload/core/thread_state.h"
+#include "preload/sys/hot.h"
 
 namespace leakhunt::core {
 
@@ -20,11 +21,11 @@ inline constexpr uint64_t kTimedEvery = 512;
 inline constexpr uint64_t kHousekeepEvery = 64;
 
 // Around the work of one visit to the slow path.
-void BeginTimedVisit(ThreadState* state);
+LEAKHUNT_ASIDE void BeginTimedVisit(ThreadState* state);
 inline void VisitBegin(ThreadState* state) {
   if (__builtin_expect(state->visits % kTimedEvery == 0, 0)) BeginTimedVisit(state);
 }
-void Housekeep(ThreadState* state);
+LEAKHUNT_ASIDE void Housekeep(ThreadState* state);
 inline void VisitEnd(ThreadState* state) {
   static_assert(kTimedEvery % kHousekeepEvery == 0);
   if (__builtin_expect(state->visits++ % kHousekeepEvery == 0, 0)) Housekeep(state);

@@ -228,11 +228,13 @@ uint32_t UnknownStack() { return g_unknown_stack; }
 
 namespace {
 
-// Walks often repeat where every allocation is recorded; where few are, a cache is 10 KiB a thread for nothing.
+// Walks often repeat where every allocation is recorded, and in a thread that is recorded again and again; for one of a few
+// records a cache is 10 KiB for nothing.
 constexpr uint64_t kPathsBelowInterval = 256;
+constexpr uint64_t kVisitsBeforePaths = 64;
 
 inline unwind::PathCache* PathsOf(ThreadState* state) {
-  if (state->paths == nullptr && state->sampler.Interval() < kPathsBelowInterval) {
+  if (state->paths == nullptr && (state->sampler.Interval() < kPathsBelowInterval || state->visits > kVisitsBeforePaths)) {
     state->paths = static_cast<unwind::PathCache*>(sys::Carve(sizeof(unwind::PathCache)));
   }
   return state->paths;
