@@ -76,11 +76,12 @@ void ChooseInterval() {
     wanted = static_cast<double>(now) * cost / budget;  // visits go as 1/T
     if (wanted < 64) wanted = 1;
   }
-  // Damped: a factor of four a step; within 25 % of it, stay.
+  // Damped: a factor of four a step. The budget is a bound: what is a little above it is corrected, what is below it by less
+  // than two fifths stays.
   double present = static_cast<double>(now);
   if (wanted > present * 4) wanted = present * 4 < 256 ? 256 : present * 4;
   if (wanted < present / 4 && present > 256) wanted = present / 4;
-  if (wanted > present * 0.75 && wanted < present * 1.25) return;
+  if (wanted > present * 0.6 && wanted < present * 1.05) return;
   SetInterval(static_cast<uint64_t>(wanted));
 }
 

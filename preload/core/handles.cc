@@ -54,9 +54,16 @@ void Retire(DescriptorEntry entry) {
   Give(slot);
 }
 
-void CopyLabelsEnd(HandleSlot* slot, const char* label, uint32_t length) {
+void CopyLabelOfAnyLength(HandleSlot* slot, const char* label) {
+  const uint64_t length = __builtin_strlen(label);
+  if (length <= protocol::kLabelBytes) {
+    sys::Copy(slot->label, label, length);
+    slot->label_bytes = static_cast<uint16_t>(length);
+    return;
+  }
+  constexpr uint64_t kEnd = protocol::kLabelBytes - 3;
   sys::Copy(slot->label, "...", 3);
-  sys::Copy(slot->label + 3, label + length - (protocol::kLabelBytes - 3), protocol::kLabelBytes - 3);
+  sys::Copy(slot->label + 3, label + length - kEnd, kEnd);
   slot->label_bytes = protocol::kLabelBytes;
 }
 

@@ -19,7 +19,7 @@ inline constexpr uint32_t kUpToNul = ~0u;
 
 struct HandleDescription {  // 16 bytes: passed in registers
   const char* label = nullptr;  // may be null; its end is kept when it is too long
-  uint32_t label_bytes = kUpToNul;
+  uint32_t label_bytes = kUpToNul;  // or its length: of more than protocol::kLabelBytes only with a NUL there
   protocol::HandleType type = protocol::HandleType::kOther;
   uint8_t flags = 0;            // protocol::HandleFlags
 };

@@ -52,7 +52,7 @@ struct TallyPlace {
 };
 
 // A place that opens descriptors: its last walk, and what is kept of the stack that it found.
-struct alignas(64) OpeningPlace {
+struct alignas(512) OpeningPlace {
   uint32_t stack;      // 0: none yet
   uint32_t reference;  // of its HandleTally
   protocol::HandleTally* tally;
@@ -60,7 +60,8 @@ struct alignas(64) OpeningPlace {
   uint16_t patience;   // so many of them are let pass before the next is kept
   unwind::WalkMemo walk;
 };
-inline constexpr uint32_t kOpeningPlaceBits = 2;
+static_assert(sizeof(OpeningPlace) == 512);  // a shift away
+inline constexpr uint32_t kOpeningPlaces = 4;
 
 inline constexpr uint32_t kMostDeltas = 8;   // records of one stack
 
@@ -72,7 +73,7 @@ struct LastStack {
 };
 
 // In a page of its own that a forked child finds empty.
-struct alignas(64) ThreadState {
+struct ThreadState {
   uint64_t visits = 0;
   uint32_t index = 0;
   uint32_t alive = 0;  // 1: made in this process
@@ -81,7 +82,7 @@ struct alignas(64) ThreadState {
   unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval
   uint64_t innermost_pc = 0;
   unwind::StackLimits limits[kStackLimitsCached] = {};
-  OpeningPlace opening_places[1u << kOpeningPlaceBits] = {};  // by the calling code's address and stack pointer
+  OpeningPlace opening_places[kOpeningPlaces] = {};  // by the calling code's address and stack pointer
 
   ThreadState* next = nullptr;  // list of all, prepend-only
   uint32_t tid = 0;             // 0: free to take (claimed by CAS)

@@ -28,8 +28,8 @@ inline uint16_t GenerationTag() { return static_cast<uint16_t>(g_process.generat
 // The handle of an entry that is out of the table is closed.
 LEAKHUNT_ASIDE void Retire(DescriptorEntry entry);
 
-// The end of a label that is too long.
-LEAKHUNT_ASIDE void CopyLabelsEnd(protocol::HandleSlot* slot, const char* label, uint32_t length);
+// Up to its NUL; of a label that is too long, the end.
+LEAKHUNT_ASIDE void CopyLabelOfAnyLength(protocol::HandleSlot* slot, const char* label);
 
 // Only the byte that holds the state.
 inline void MarkDead(protocol::HandleSlot* slot) {
@@ -39,9 +39,9 @@ inline void MarkDead(protocol::HandleSlot* slot) {
 
 [[gnu::always_inline]] inline void CopyLabel(protocol::HandleSlot* slot, const char* label, uint32_t length) {
   if (label == nullptr) length = 0;
-  else if (length == kUpToNul) length = sys::ShortLength(label);
-  if (__builtin_expect(length > protocol::kLabelBytes, 0)) return CopyLabelsEnd(slot, label, length);
-  sys::CopyShort(slot->label, label, length);
+  else if (length == kUpToNul) length = sys::CopyShortText<protocol::kLabelBytes>(slot->label, label);
+  else if (length <= protocol::kLabelBytes) sys::CopyShort(slot->label, label, length);
+  if (__builtin_expect(length > protocol::kLabelBytes, 0)) return CopyLabelOfAnyLength(slot, label);
   slot->label_bytes = static_cast<uint16_t>(length);
 }
 
@@ -72,7 +72,7 @@ struct Opening {
 }
 
 inline OpeningPlace* PlaceOf(ThreadState* state, const unwind::CallerRegisters& caller) {
-  return &state->opening_places[((caller.pc ^ caller.sp) * 0x9E37'79B9'7F4A'7C15u) >> (64 - kOpeningPlaceBits)];
+  return &state->opening_places[(caller.pc + (caller.sp >> 4)) % kOpeningPlaces];
 }
 
 // Null: something may be the matter.

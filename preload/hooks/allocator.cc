@@ -15,12 +15,13 @@
 #include "preload/sys/syscall.h"
 
 namespace leakhunt::hooks {
+
+alignas(16) constinit char g_arena[kArenaBytes] = {};
+
 namespace {
 
 // ---- what dlsym allocates before the allocator is known: a few hundred bytes in practice
 
-constexpr size_t kArenaBytes = 64 * 1024;
-alignas(16) constinit char g_arena[kArenaBytes] = {};
 constinit size_t g_arena_used = 0;
 
 void* BootstrapAligned(size_t alignment, size_t size) {
@@ -117,7 +118,6 @@ constinit uint32_t g_looking = 0;
 LEAKHUNT_HOT_FUNCTION Allocator g_allocator = {FirstMalloc, FirstFree, FirstCalloc, FirstRealloc, FirstPosixMemalign,
                                    FirstAlignedAlloc, FirstMemalign, FirstValloc, FirstPvalloc, FirstUsable};
 
-bool InBootstrapArena(const void* block) { return block >= g_arena && block < g_arena + kArenaBytes; }
 size_t BootstrapSize(const void* block) { return *reinterpret_cast<const size_t*>(static_cast<const char*>(block) - 16); }
 
 void FindAllocator() {

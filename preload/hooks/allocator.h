@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace leakhunt::hooks {
 
@@ -25,7 +26,11 @@ void FindAllocator();
 
 // True for blocks of the bootstrap arena: they are never given to the real allocator. They count as recorded in the
 // address filter, so that only the slow path of free and realloc has to ask.
-bool InBootstrapArena(const void* block);
+inline constexpr size_t kArenaBytes = 64 * 1024;
+extern constinit char g_arena[kArenaBytes];
+inline bool InBootstrapArena(const void* block) {
+  return reinterpret_cast<uintptr_t>(block) - reinterpret_cast<uintptr_t>(g_arena) < kArenaBytes;
+}
 size_t BootstrapSize(const void* block);
 
 }  // namespace leakhunt::hooks

@@ -177,7 +177,7 @@ LEAKHUNT_HOOK void cfree(void* block) { free(block); }
 LEAKHUNT_HOOK void free_sized(void* block, size_t) { free(block); }
 LEAKHUNT_HOOK void free_aligned_sized(void* block, size_t, size_t) { free(block); }
 
-LEAKHUNT_HOOK size_t malloc_usable_size(void* block) {
-  if (hooks::InBootstrapArena(block)) return hooks::BootstrapSize(block);
+LEAKHUNT_HOOK LEAKHUNT_HOT size_t malloc_usable_size(void* block) {
+  if (__builtin_expect(hooks::InBootstrapArena(block), 0)) return hooks::BootstrapSize(block);
   return g_allocator.malloc_usable_size(block);
 }

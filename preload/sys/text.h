@@ -23,23 +23,29 @@ inline bool StartsWith(const char* text, const char* prefix) {
   return *prefix == 0;
 }
 
-// For text of some dozen bytes, inline: the length, and a copy of so many bytes to where they do not overlap.
-//
-// Sixteen bytes at once, aligned, so that what is read beyond the end lies in the same page.
-[[gnu::always_inline]] inline uint32_t ShortLength(const char* text) {
+// Copies text of some dozen bytes, without its NUL, and returns its length; more than `kCapacity` (16 at least) when it has
+// not found the end: it looks at whole sixteens, of one page, as far as they fit. What is behind the text is read, and
+// written behind the copy, within `kCapacity` and to the next sixteen.
+template <uint32_t kCapacity>
+[[gnu::always_inline]] inline uint32_t CopyShortText(char* to, const char* from) {
 #if defined(__SSE2__) && !defined(__SANITIZE_ADDRESS__)
-  const uint32_t before = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(text) & 15);
-  const auto* at = reinterpret_cast<const __m128i*>(text - before);
-  const __m128i zero = _mm_setzero_si128();
-  uint32_t ends = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_load_si128(at), zero))) >> before;
-  if (ends != 0) return static_cast<uint32_t>(__builtin_ctz(ends));
-  do ends = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_load_si128(++at), zero)));
-  while (ends == 0);
-  return static_cast<uint32_t>(reinterpret_cast<const char*>(at) - text) + static_cast<uint32_t>(__builtin_ctz(ends));
+  constexpr uint32_t kLooked = kCapacity / 16 * 16;
+  if (__builtin_expect(reinterpret_cast<uintptr_t>(from) % 4096 > 4096 - kLooked, 0)) return ~0u;
+  for (uint32_t at = 0; at < kLooked; at += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + at));
+    const auto ends = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_setzero_si128())));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + at), bytes);
+    if (ends != 0) return at + static_cast<uint32_t>(__builtin_ctz(ends));
+  }
+  return ~0u;
 #else
-  return static_cast<uint32_t>(__builtin_strlen(text));
+  const uint64_t length = __builtin_strlen(from);
+  if (length > kCapacity) return ~0u;
+  __builtin_memcpy(to, from, length);
+  return static_cast<uint32_t>(length);
 #endif
 }
+// A copy of some dozen bytes, inline, to where they do not overlap.
 [[gnu::always_inline]] inline void CopyShort(char* to, const char* from, uint32_t bytes) {
   using Words = struct __attribute__((packed)) { uint64_t word[2]; };
   if (bytes >= sizeof(Words)) {

@@ -20,7 +20,7 @@ namespace leakhunt::unwind {
 
 class WalkMemo {
  public:
-  static constexpr uint32_t kMostWords = 48;  // a walk that read more is not kept
+  static constexpr uint32_t kMostWords = 40;  // a walk that read more is not kept
 
   // A walk from `start` finds, at `epoch`, the stack that the kept walk found.
   [[gnu::always_inline]] bool Holds(const CallerRegisters& start, uint32_t epoch) const {

@@ -3,9 +3,11 @@
 
     compare.py --build DIR [--rounds N] [--json FILE]
 
-Native and recorded runs alternate. Loops: CPU of the process a turn; many short runs, for a neighbour on the machine makes
+Loops: native and recorded runs alternate; CPU of the process a turn; many short runs, for a neighbour on the machine makes
 whole seconds slow, and the ratio is of two runs that follow each other. Services: two servers, one native and one under
-leakhunt-collect, are loaded in turn; the ratio is of requests a second, the median of the pairs.
+leakhunt-collect, share one processor and are loaded at the same time from another, so that what disturbs one disturbs
+both; they are started anew for each pair, because where a process lies in memory is worth a percent, too. The ratios
+are of requests in the same time and of CPU a request, the median of the pairs.
 """
 
 import argparse
@@ -75,65 +77,84 @@ def on_processor(number):
     return (lambda: os.sched_setaffinity(0, {number})) if os.cpu_count() > 1 else None
 
 
-def load_nginx(port):
-    said = subprocess.run(["wrk", "-t1", "-c32", "-d1s", f"http://127.0.0.1:{port}/index.html"], capture_output=True,
-                          check=True, text=True, preexec_fn=on_processor(1)).stdout
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said).group(1))
-    return rate, int(re.search(r"(\d+) requests in", said).group(1))
+def load_nginx(port, seconds):
+    return ["wrk", "-t1", "-c16", f"-d{seconds}s", f"http://127.0.0.1:{port}/index.html"]
+
+
+def wrk_said(said):
+    """(requests a second, requests)"""
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", said).group(1)), int(re.search(r"(\d+) requests in", said).group(1))
 
 
 def redis(_, port):
     return ["redis-server", "--port", str(port), "--save", "", "--appendonly", "no"]
 
 
-def load_redis(port):
-    said = subprocess.run(["redis-benchmark", "-p", str(port), "-n", "75000", "-c", "32", "-t", "set", "--csv"],
-                          capture_output=True, check=True, text=True, preexec_fn=on_processor(1)).stdout
-    return float(re.search(r'"SET","([\d.]+)"', said).group(1)), 75_000
+REDIS_REQUESTS_A_SECOND = 40_000  # of each of the two, about
 
 
-def service_cpu_s(pid, is_collector):
-    """User and system seconds of a service and its workers; of the collector's children when it runs under one."""
+def load_redis(port, seconds):
+    return ["redis-benchmark", "-p", str(port), "-n", str(REDIS_REQUESTS_A_SECOND * seconds), "-c", "16", "-t", "set", "--csv"]
+
+
+def redis_benchmark_said(said):
+    rate = float(re.search(r'"SET","([\d.]+)"', said).group(1))
+    return rate, None
+
+
+def service_cpu_ns(pid, is_collector):
+    """CPU of a service and its workers; of the collector's children when it runs under one. proc(5), sched-stats.rst."""
     listed = [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    own = 0 if is_collector else sum(map(int, pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
-    return own / os.sysconf("SC_CLK_TCK") + sum(service_cpu_s(child, False) for child in listed)
+    own = 0 if is_collector else int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    return own + sum(service_cpu_ns(child, False) for child in listed)
+
+
+WARM_UP_S, LOADED_S = 1, 5
+
+
+def loaded(load, ports, seconds):
+    """What the loads of all these ports say, run at the same time."""
+    runs = [subprocess.Popen(load(port, seconds), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                             preexec_fn=on_processor(1)) for port in ports]
+    return [run.communicate()[0] for run in runs]
+
+
+def one_pair(build, work, name, command, load, said):
+    """((requests a second, CPU ns a request) native, the same recorded)"""
+    ports, servers = [], []
+    for recorded in (False, True):
+        port, place = free_port(), work / f"{name}-{recorded}"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        place.chmod(0o755)
+        prefix = collect(build, work) if recorded else []
+        pinned = ["taskset", "-c", "0"] if os.cpu_count() > 1 else []  # the service; the collector runs where it may
+        servers.append(subprocess.Popen(prefix + pinned + command(place, port), stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL))
+        ports.append(port)
+        wait_for(port)
+    loaded(load, ports, WARM_UP_S)
+    before = [service_cpu_ns(server.pid, which == 1) for which, server in enumerate(servers)]
+    answers = [said(text) for text in loaded(load, ports, LOADED_S)]
+    spent = [service_cpu_ns(server.pid, which == 1) - before[which] for which, server in enumerate(servers)]
+    for server in servers:
+        server.send_signal(signal.SIGQUIT if name == "nginx" else signal.SIGTERM)
+        server.wait(timeout=30)
+    return [(rate, ns / (requests or REDIS_REQUESTS_A_SECOND * LOADED_S)) for (rate, requests), ns in zip(answers, spent)]
 
 
 def services(build, work, rounds):
-    for name, command, load in (("nginx", nginx, load_nginx), ("redis", redis, load_redis)):
+    for name, command, load, said in (("nginx", nginx, load_nginx, wrk_said), ("redis", redis, load_redis, redis_benchmark_said)):
         if shutil.which(f"{name}-server" if name == "redis" else name) is None:
             print(f"{name} is not installed", file=sys.stderr)
             continue
-        ports, servers = [], []
-        for recorded in (False, True):
-            port, place = free_port(), work / f"{name}-{recorded}"
-            place.mkdir()
-            place.chmod(0o755)
-            prefix = collect(build, work) if recorded else []
-            pinned = ["taskset", "-c", "0"] if os.cpu_count() > 1 else []  # the service; the collector runs where it may
-            servers.append(subprocess.Popen(prefix + pinned + command(place, port), stdout=subprocess.DEVNULL,
-                                            stderr=subprocess.DEVNULL))
-            ports.append(port)
-            wait_for(port)
-        pairs, costs = [], []
-        for number in range(rounds + 1):
-            order = (0, 1) if number % 2 == 0 else (1, 0)
-            rates, cost = {}, {}
-            for which in order:
-                before = service_cpu_s(servers[which].pid, which == 1)
-                rates[which], requests = load(ports[which])
-                cost[which] = (service_cpu_s(servers[which].pid, which == 1) - before) * 1e6 / requests
-            if number > 0:  # the first warms up
-                pairs.append((rates[0], rates[1]))
-                costs.append((cost[0], cost[1]))
-        for server in servers:
-            server.send_signal(signal.SIGQUIT if name == "nginx" else signal.SIGTERM)
-            server.wait(timeout=30)
-        for case, unit, measured in ((name, "requests a second", pairs), (f"{name} CPU", "us a request", costs)):
-            native, recorded = (statistics.median(column) for column in zip(*measured))
-            ratios = sorted(b / a for a, b in measured)
-            yield {"case": case, "unit": unit, "native": round(native, 3), "leakhunt": round(recorded, 3),
-                   "ratio": round(statistics.median(ratios), 4), "ratio_low": round(ratios[0], 4), "ratio_high": round(ratios[-1], 4)}
+        pairs = [one_pair(build, work, name, command, load, said) for _ in range(rounds)]
+        for case, unit, which in ((name, "requests a second", 0), (f"{name} CPU", "ns a request", 1)):
+            native, recorded = ([pair[side][which] for pair in pairs] for side in (0, 1))
+            ratios = sorted(b / a for a, b in zip(native, recorded))
+            yield {"case": case, "unit": unit, "native": round(statistics.median(native), 1),
+                   "leakhunt": round(statistics.median(recorded), 1), "ratio": round(statistics.median(ratios), 4),
+                   "ratio_low": round(ratios[0], 4), "ratio_high": round(ratios[-1], 4)}
 
 
 def main():
@@ -145,7 +166,7 @@ def main():
     build, work = options.build.resolve(), pathlib.Path(tempfile.mkdtemp(prefix="leakhunt-bench-"))
     work.chmod(0o755)
     try:
-        rows = list(loops(build, work, options.rounds)) + list(services(build, work, 4 * options.rounds))
+        rows = list(loops(build, work, options.rounds)) + list(services(build, work, 2 * options.rounds))
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print("| case | unit | native | leakhunt | ratio | target |\n|---|---|---:|---:|---:|---:|")

@@ -30,23 +30,37 @@ class PageEnd {
   char* start_;
 };
 
-TEST(ShortText, LengthUpToTheEndOfAPage) {
+constexpr uint32_t kCapacity = 88;
+
+TEST(ShortText, CopiedUpToTheEndOfAPage) {
   PageEnd page;
   for (size_t length = 0; length < 200; ++length) {
     char* text = page.Last(length + 1);
-    memset(text, 'a', length);
+    for (size_t i = 0; i < length; ++i) text[i] = static_cast<char>('A' + i % 50);
     text[length] = 0;
-    ASSERT_EQ(ShortLength(text), length);
+    char copy[kCapacity + 8] = {};
+    memset(copy + kCapacity, '.', 8);
+    const uint32_t copied = CopyShortText<kCapacity>(copy, text);
+    if (copied <= kCapacity) {
+      ASSERT_EQ(copied, length);
+      ASSERT_EQ(memcmp(copy, text, length), 0);
+    }
+    ASSERT_EQ(memcmp(copy + kCapacity, "........", 8), 0);
   }
 }
 
-TEST(ShortText, LengthFromEveryOffset) {
+TEST(ShortText, CopiedFromEveryOffset) {
   PageEnd page;
   for (size_t offset = 0; offset < 32; ++offset) {
-    for (size_t length = 0; length < 100; ++length) {
+    for (size_t length = 0; length < 120; ++length) {
       memset(page.Start(), 0, 256);  // an end before the text must not count
       memset(page.Start() + offset, '/', length);
-      ASSERT_EQ(ShortLength(page.Start() + offset), length) << offset;
+      char copy[kCapacity];
+      const uint32_t copied = CopyShortText<kCapacity>(copy, page.Start() + offset);
+      ASSERT_TRUE(copied == length || (copied > kCapacity && length >= kCapacity / 16 * 16)) << offset << ", " << length;
+      if (copied <= kCapacity) {
+        ASSERT_EQ(std::string(copy, copied), std::string(length, '/'));
+      }
     }
   }
 }
