@@ -53,8 +53,8 @@ struct DescriptorLevel {
 extern constinit DescriptorLevel* g_descriptors[kDescriptorFanOut];
 extern constinit DescriptorLeaf g_first_descriptors;  // in place of the first level's first leaf
 
+uint64_t* FindFarDescriptor(uint32_t number);  // beyond the first
 // The word of `fd`, null when nothing near that number, beyond the first, was ever recorded (or fd is negative).
-uint64_t* FindFarDescriptor(uint32_t number);
 inline uint64_t* FindDescriptor(int fd) {
   const uint32_t number = static_cast<uint32_t>(fd);
   return __builtin_expect(number < kDescriptorFanOut, 1) ? &g_first_descriptors.words[number] : FindFarDescriptor(number);

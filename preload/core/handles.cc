@@ -12,7 +12,6 @@
 #include "preload/sys/hot.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
-#include "preload/sys/text.h"
 #include "preload/transport/connection.h"
 #include "preload/unwind/module_map.h"
 #include "preload/unwind/path_cache.h"
@@ -73,7 +72,7 @@ Opening OpeningOf(uint32_t stack, uint32_t reference) {
   return {stack, reference, reference == 0 ? nullptr : HandleTallyAt(reference)};
 }
 
-// The same wherever there is a slot (null: none was to be had) and a place in the table for it.
+// PublishAt wherever there is a slot (null: none was to be had) and a place in the table for it.
 void Publish(int fd, const HandleDescription& description, HandleSlot* slot, const Opening& opening, uint32_t thread) {
   uint64_t* word = EnsureDescriptor(fd);
   if (word == nullptr || slot == nullptr) {

@@ -53,7 +53,7 @@ void ChildrenShareMemory();
 // True when the caller is such a child: it has a descriptor table of its own.
 bool InSharedMemoryChild();
 
-// What is recorded, or whether a forked child is connected, has changed: LifePage::usual_openings follows.
+// What is recorded, or whether a forked child is connected, has changed: Process::usual_openings follows.
 void OpeningsAreUsual();
 
 // leakhunt's own descriptor has another number now (-1: lost).

@@ -72,14 +72,14 @@ struct LastStack {
   uint64_t pcs[protocol::kMaxFrames];
 };
 
-// In a page of its own that a forked child finds empty.
+// In pages of its own that a forked child finds empty.
 struct ThreadState {
   uint64_t visits = 0;
   uint32_t index = 0;
   uint32_t alive = 0;  // 1: made in this process
   protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
   uint32_t recent_tally = 0;    // reference of the last opening's, if its walk was known; ~0: none yet
-  unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval
+  unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval, or when there have been many visits
   uint64_t innermost_pc = 0;
   unwind::StackLimits limits[kStackLimitsCached] = {};
   OpeningPlace opening_places[kOpeningPlaces] = {};  // by the calling code's address and stack pointer

@@ -24,10 +24,10 @@ extern constinit Allocator g_allocator;
 // Looks the allocator up if that has not happened; the constructor calls it.
 void FindAllocator();
 
-// True for blocks of the bootstrap arena: they are never given to the real allocator. They count as recorded in the
-// address filter, so that only the slow path of free and realloc has to ask.
 inline constexpr size_t kArenaBytes = 64 * 1024;
 extern constinit char g_arena[kArenaBytes];
+// True for blocks of the bootstrap arena: they are never given to the real allocator. They count as recorded in the
+// address filter, so that only the slow path of free and realloc has to ask.
 inline bool InBootstrapArena(const void* block) {
   return reinterpret_cast<uintptr_t>(block) - reinterpret_cast<uintptr_t>(g_arena) < kArenaBytes;
 }
