@@ -10,6 +10,7 @@
 
 #include "preload/protocol/layout.h"
 #include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
 
 namespace leakhunt::core {
 
@@ -20,7 +21,8 @@ struct DescriptorEntry {
   explicit operator bool() const { return word != 0; }
   // The handle's slot in the shared pages; of an entry of another generation, in the parent's.
   protocol::HandleSlot* Slot() const {
-    return reinterpret_cast<protocol::HandleSlot*>((word & kSlotMask) * sizeof(protocol::HandleSlot));
+    static_assert(kSlotBits + kSlotShift == 48);
+    return reinterpret_cast<protocol::HandleSlot*>(word << (64 - kSlotBits) >> (64 - kSlotBits - kSlotShift));
   }
   // Process generation that recorded it, modulo 65,536.
   uint16_t Generation() const { return static_cast<uint16_t>(word >> 48); }
@@ -31,15 +33,15 @@ struct DescriptorEntry {
   // Recorded under this generation as it was opened, not inherited.
   bool IsOwnOf(uint16_t generation) const { return word >> 47 == uint64_t{generation} << 1; }
 
-  static constexpr uint64_t kSlotMask = (uint64_t{1} << 41) - 1;  // addresses of 48 bits, in steps of 128 bytes
+  static constexpr uint32_t kSlotBits = 41, kSlotShift = 7;  // addresses of 48 bits, in steps of 128 bytes
 };
-static_assert(protocol::kHandleTypes <= 0x40);
+static_assert(protocol::kHandleTypes <= 0x40 && sizeof(protocol::HandleSlot) == 1 << DescriptorEntry::kSlotShift);
 
 inline DescriptorEntry PackEntry(const protocol::HandleSlot* slot, uint32_t generation, protocol::HandleType type,
                                  bool inherited) {
-  return DescriptorEntry{(reinterpret_cast<uint64_t>(slot) / sizeof(*slot) & DescriptorEntry::kSlotMask) |
-                         (static_cast<uint64_t>(type) << 41) | (uint64_t{inherited} << 47) |
-                         (uint64_t{generation & 0xFFFF} << 48)};
+  return DescriptorEntry{reinterpret_cast<uint64_t>(slot) >> DescriptorEntry::kSlotShift |
+                         static_cast<uint64_t>(type) << DescriptorEntry::kSlotBits | uint64_t{inherited} << 47 |
+                         uint64_t{generation & 0xFFFF} << 48};
 }
 
 inline constexpr uint32_t kDescriptorBits = 10, kDescriptorFanOut = 1u << kDescriptorBits;
@@ -50,10 +52,15 @@ struct DescriptorLeaf {
 struct DescriptorLevel {
   DescriptorLeaf* leaves[kDescriptorFanOut];
 };
-extern constinit DescriptorLevel* g_descriptors[kDescriptorFanOut];
-extern constinit DescriptorLeaf g_first_descriptors;  // in place of the first level's first leaf
+LEAKHUNT_HIDDEN extern constinit DescriptorLevel* g_descriptors[kDescriptorFanOut];
+LEAKHUNT_HIDDEN extern constinit DescriptorLeaf g_first_descriptors;  // in place of the first level's first leaf
 
 uint64_t* FindFarDescriptor(uint32_t number);  // beyond the first
+// The word of one of the first numbers; null for all others.
+[[gnu::always_inline]] inline uint64_t* FindNearDescriptor(int fd) {
+  const uint32_t number = static_cast<uint32_t>(fd);
+  return __builtin_expect(number < kDescriptorFanOut, 1) ? &g_first_descriptors.words[number] : nullptr;
+}
 // The word of `fd`, null when nothing near that number, beyond the first, was ever recorded (or fd is negative).
 inline uint64_t* FindDescriptor(int fd) {
   const uint32_t number = static_cast<uint32_t>(fd);

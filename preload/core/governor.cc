@@ -64,7 +64,7 @@ void ChooseInterval() {
   double unit = static_cast<double>(sys::LoadRelaxed(&g.heap_unit_cost_ns));
   double other_unit = static_cast<double>(sys::LoadRelaxed(&g.other_unit_cost_ns));
   double budget = whole_budget - (all_visits_per_ns - visits_per_ns) * other_unit;
-  if (budget < whole_budget / 8) budget = whole_budget / 8;
+  if (budget < whole_budget / 16) budget = whole_budget / 16;
   uint64_t now = sys::LoadRelaxed(&g_process.interval_bytes);
   double cost = visits_per_ns * unit;  // births and deaths
   double wanted;

@@ -4,7 +4,7 @@
 // Under a budget b (share of the process's own CPU time) the interval that spends exactly b is T·c/b, c the share spent at T, because visits go as 1/T;
 // from exact mode, where blocks and not bytes count, T = 2·B·u/b, B bytes allocated a second of CPU and u the unit cost.
 // Descriptors and mappings are never sampled, and no interval makes them cheaper: what they cost is taken off the budget
-// first, but an eighth of it stays for the heap.
+// first, but a sixteenth of it stays for the heap.
 // When T would fall below 64 bytes it is 1 (exact), until that costs more than b. Steps are damped.
 #pragma once
 
@@ -27,9 +27,14 @@ inline void VisitBegin(ThreadState* state) {
 }
 LEAKHUNT_ASIDE void Housekeep(ThreadState* state);
 inline void VisitEnd(ThreadState* state) {
-  static_assert(kTimedEvery % kHousekeepEvery == 0);
   if (__builtin_expect(state->visits++ % kHousekeepEvery == 0, 0)) Housekeep(state);
 }
+// The next visit has more to do than to be counted.
+inline bool VisitIsSpecial(const ThreadState* state) {
+  static_assert(kTimedEvery % kHousekeepEvery == 0);
+  return state->visits % kHousekeepEvery == 0;
+}
+inline void CountVisit(ThreadState* state) { ++state->visits; }
 
 // The mean interval of the whole process from now on; threads adopt it at their next visit. Clamped to what
 // protocol::EncodeInterval expresses. Written to the header's history.

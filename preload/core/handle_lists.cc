@@ -4,10 +4,10 @@
 
 #include "preload/core/descriptor_kind.h"
 #include "preload/core/descriptor_table.h"
+#include "preload/core/handles.h"
 #include "preload/core/process.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/clock.h"
-#include "preload/sys/hot.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
@@ -15,7 +15,7 @@
 
 namespace leakhunt::core {
 
-LEAKHUNT_HOT_WORD uint32_t g_exit_listed = 0;
+constinit uint32_t g_exit_listed = 0;
 
 namespace {
 
@@ -199,12 +199,14 @@ void ListDescriptorsAtExit() {
     Fill(slot, fd, kind, SlotState::kFilling);
     return true;
   });
-  if (!whole) return;
-  g_exit_list.ForEach([](HandleSlot* slot) { sys::StoreRelease(&slot->state, protocol::PackState(protocol::GenerationOf(slot->state), SlotState::kLive)); });
-  sys::StoreRelease(&g_exit_listed, 1u);
+  if (whole) {
+    g_exit_list.ForEach([](HandleSlot* slot) { sys::StoreRelease(&slot->state, protocol::PackState(protocol::GenerationOf(slot->state), SlotState::kLive)); });
+    __atomic_store_n(&g_exit_listed, 1u, __ATOMIC_SEQ_CST);
+  }
+  OpeningsAreUsual();
 }
 
-void ExitListClosingSlow(int fd) {
+void ExitListClosing(int fd) {
   g_exit_list.ForEach([&](HandleSlot* slot) {
     if (slot->fd != fd) return;
     sys::StoreRelease(&slot->state, protocol::PackState(protocol::GenerationOf(slot->state), SlotState::kDead));

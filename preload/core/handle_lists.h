@@ -18,11 +18,8 @@ void ListInheritedDescriptors();
 void ListParentsHandles();
 // From /proc/thread-self/fd, tracked ones included. A second call replaces the first one's list.
 void ListDescriptorsAtExit();
-// What is closed after the list at exit was made leaves it.
-extern constinit uint32_t g_exit_listed;
-LEAKHUNT_ASIDE void ExitListClosingSlow(int fd);
-inline void ExitListClosing(int fd) {
-  if (__builtin_expect(sys::LoadRelaxed(&g_exit_listed) != 0, 0)) ExitListClosingSlow(fd);
-}
+// There is a list, and what is closed from now on leaves it: no closing is a usual one then.
+LEAKHUNT_HIDDEN extern constinit uint32_t g_exit_listed;
+void ExitListClosing(int fd);
 
 }  // namespace leakhunt::core

@@ -31,10 +31,9 @@ inline protocol::HandleTally* HandleTallyAt(uint32_t reference) {
 // Null: none was to be had.
 inline void CountOpened(protocol::HandleTally* tally, bool one_thread) {
   if (tally == nullptr) return;
-  uint64_t opened = sys::AddPrivate(&tally->opened, uint64_t{1}, one_thread) + 1;
-  uint64_t closed = sys::LoadRelaxed(&tally->closed);
-  uint64_t open = opened > closed ? opened - closed : 0;
-  if (open > sys::LoadRelaxed(&tally->peak)) sys::StoreRelaxed(&tally->peak, open);
+  const uint64_t opened = sys::AddPrivate(&tally->opened, uint64_t{1}, one_thread) + 1;
+  const uint64_t open = opened - sys::LoadRelaxed(&tally->closed);  // below 0 when another thread has closed meanwhile
+  if (__builtin_expect(static_cast<int64_t>(open) > static_cast<int64_t>(sys::LoadRelaxed(&tally->peak)), 0)) sys::StoreRelaxed(&tally->peak, open);
 }
 inline void CountClosed(uint32_t reference) {
   if (reference != 0) sys::AddPrivate(&HandleTallyAt(reference)->closed, uint64_t{1});

@@ -29,20 +29,26 @@ bool Recording() {
   return mode != Mode::kRecording || (g_process.options.track & protocol::kTrackHandles) != 0;
 }
 
-// A thread keeps one dead slot for itself: most openings follow a close. Only outside of leakhunt, where it is not busy.
+// A thread keeps two dead slots for itself: most openings follow a close. Only outside of leakhunt, where it is not busy.
 HandleSlot* Take(ThreadState* state) {
-  HandleSlot* slot = state->handle_slot;
+  HandleSlot** const kept = state->handle_slot != nullptr ? &state->handle_slot : &state->spare_slot;
+  HandleSlot* const slot = *kept;
   if (slot == nullptr) return TakeHandleSlot(SlotTaker::kVisitor);
-  state->handle_slot = nullptr;
+  *kept = nullptr;
   return slot;
 }
 void Give(HandleSlot* slot) {
   ThreadLocal& local = t_local;
   const bool may = local.busy == 0 && local.state != nullptr && local.generation == g_process.generation;
-  if (!may || !sys::CompareExchangeOwned(&local.state->handle_slot, static_cast<HandleSlot*>(nullptr), slot)) GiveHandleSlot(slot);
+  if (!may) return GiveHandleSlot(slot);
+  if (!KeepIn(&local.state->handle_slot, slot)) KeepSpareSlot(local.state, slot);
 }
 
 }  // namespace
+
+void KeepSpareSlot(ThreadState* state, HandleSlot* slot) {
+  if (!KeepIn(&state->spare_slot, slot)) GiveHandleSlot(slot);
+}
 
 void Retire(DescriptorEntry entry) {
   if (!entry || entry.Generation() != GenerationTag()) return;
@@ -53,17 +59,16 @@ void Retire(DescriptorEntry entry) {
   Give(slot);
 }
 
-void CopyLabelOfAnyLength(HandleSlot* slot, const char* label) {
+uint32_t CopyLabelOfAnyLength(HandleSlot* slot, const char* label) {
   const uint64_t length = __builtin_strlen(label);
   if (length <= protocol::kLabelBytes) {
     sys::Copy(slot->label, label, length);
-    slot->label_bytes = static_cast<uint16_t>(length);
-    return;
+    return static_cast<uint32_t>(length);
   }
   constexpr uint64_t kEnd = protocol::kLabelBytes - 3;
   sys::Copy(slot->label, "...", 3);
   sys::Copy(slot->label + 3, label + length - kEnd, kEnd);
-  slot->label_bytes = protocol::kLabelBytes;
+  return protocol::kLabelBytes;
 }
 
 namespace {
@@ -80,7 +85,7 @@ void Publish(int fd, const HandleDescription& description, HandleSlot* slot, con
     CountLoss(0);
     return Retire(TakeDescriptor(fd));
   }
-  Retire(PublishAt(word, fd, description, slot, opening, thread));
+  Retire(PublishAt(word, fd, description, slot, opening, thread, NowTick()));
 }
 
 // What a forked child opens that will serve, and one that is about to exec does not: a prefork worker goes to sleep in
@@ -99,7 +104,7 @@ Opening WalkedOpening(ThreadState* state, const unwind::CallerRegisters* caller,
   const unwind::Registers from = unwind::RegistersOf(*caller);
   const uint32_t stack = CaptureStack(state, &from);
   OpeningPlace* place = PlaceOf(state, *caller);
-  if (stack != place->stack) {
+  if (stack != place->stack || place->tally == nullptr) {
     const Opening opening = OpeningOf(stack, HandleTallyOf(stack, type));
     place->walk.Forget();
     place->stack = opening.reference == 0 ? 0 : stack;
@@ -190,7 +195,10 @@ void HandleOpenedSomehow(int fd, HandleDescription description, const unwind::Ca
 }
 
 LEAKHUNT_HOT void HandleOpened(int fd, HandleDescription description, const unwind::CallerRegisters* caller) {
-  if (__builtin_expect(!OpenedAsUsual(fd, description, caller), 0)) HandleOpenedSomehow(fd, description, caller);
+  uint64_t* const word = FindDescriptor(fd);
+  if (__builtin_expect(word == nullptr || caller == nullptr || !OpenedAsUsual(word, fd, description, *caller), 0)) {
+    HandleOpenedSomehow(fd, description, caller);
+  }
 }
 
 void HandleDuplicated(int from, int to, const unwind::CallerRegisters* caller) {
@@ -210,11 +218,12 @@ void HandleDuplicated(int from, int to, const unwind::CallerRegisters* caller) {
 void HandleClosingSomehow(int fd) {
   if (!MayRetire()) return;
   Retire(TakeDescriptor(fd));
-  ExitListClosing(fd);
+  if (sys::LoadRelaxed(&g_exit_listed) != 0) ExitListClosing(fd);
 }
 
 void HandleClosing(int fd) {
-  if (!ClosingAsUsual(fd)) HandleClosingSomehow(fd);
+  uint64_t* const word = FindDescriptor(fd);
+  if (word == nullptr || !ClosingAsUsual(word)) HandleClosingSomehow(fd);
 }
 
 void HandlesClosing(uint32_t first, uint32_t last) {
@@ -244,7 +253,7 @@ void HandleNoted(int fd, uint8_t flags, const char* label) {
   if (!entry || entry.Generation() != GenerationTag()) return;
   HandleSlot* slot = entry.Slot();
   __atomic_fetch_or(&slot->flags, flags, __ATOMIC_RELAXED);
-  if (label != nullptr) CopyLabel(slot, label, kUpToNul);
+  if (label != nullptr) slot->label_bytes = static_cast<uint16_t>(CopyLabel(slot, label, kUpToNul));
 }
 
 HandleType TrackedType(int fd) {
@@ -259,7 +268,7 @@ void OpeningsAreUsual() {
   // after the setting.
   __atomic_store_n(&g_process.usual_openings, !tracked ? 0 : unconnected ? ~kMeanToLive : ~uint64_t{0}, __ATOMIC_SEQ_CST);
   if (__atomic_load_n(&g_process.mode, __ATOMIC_SEQ_CST) != Mode::kRecording ||
-      __atomic_load_n(&g_process.children_share_memory, __ATOMIC_SEQ_CST) != 0) {
+      __atomic_load_n(&g_process.children_share_memory, __ATOMIC_SEQ_CST) != 0 || __atomic_load_n(&g_exit_listed, __ATOMIC_SEQ_CST) != 0) {
     sys::StoreRelaxed(&g_process.usual_openings, uint64_t{0});
   }
 }

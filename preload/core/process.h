@@ -8,6 +8,7 @@
 #include "preload/core/thread_state.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/clock.h"
+#include "preload/sys/hot.h"
 #include "preload/transport/pages.h"
 
 namespace leakhunt::core {
@@ -43,7 +44,7 @@ struct alignas(64) Process {
   uint32_t added_flags = 0;  // AddProcessFlags
 };
 
-extern constinit Process g_process __attribute__((visibility("hidden")));
+LEAKHUNT_HIDDEN extern constinit Process g_process;
 
 // False in a forked child that has not come through Enter yet.
 inline bool ProcessIsAlive() { return sys::LoadRelaxed(g_process.alive) == 1; }

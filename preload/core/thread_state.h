@@ -5,11 +5,13 @@
 // while the program still allocates).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "preload/core/sampler.h"
 #include "preload/protocol/layout.h"
 #include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
 #include "preload/transport/pages.h"
 #include "preload/unwind/unwinder.h"
 #include "preload/unwind/walk_memo.h"
@@ -56,9 +58,9 @@ struct alignas(512) OpeningPlace {
   uint32_t stack;      // 0: none yet
   uint32_t reference;  // of its HandleTally
   protocol::HandleTally* tally;
+  unwind::WalkMemo walk;  // kept only when there is a tally
   uint16_t waited;     // openings from the same stack, which the memo did not know, since the walk was kept
   uint16_t patience;   // so many of them are let pass before the next is kept
-  unwind::WalkMemo walk;
 };
 static_assert(sizeof(OpeningPlace) == 512);  // a shift away
 inline constexpr uint32_t kOpeningPlaces = 4;
@@ -78,7 +80,9 @@ struct ThreadState {
   uint32_t index = 0;
   uint32_t alive = 0;  // 1: made in this process
   protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
-  uint32_t recent_tally = 0;    // reference of the last opening's, if its walk was known; ~0: none yet
+  protocol::HandleSlot* spare_slot = nullptr;   // another: a server keeps a connection open while it opens and closes files
+  uint32_t recent_reference = 0;  // of the last opening's tally, if its walk was known; ~0: none yet
+  protocol::HandleTally* recent_tally = nullptr;
   unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval, or when there have been many visits
   uint64_t innermost_pc = 0;
   unwind::StackLimits limits[kStackLimitsCached] = {};
@@ -118,15 +122,22 @@ struct ThreadState {
   uint64_t pcs[protocol::kMaxFrames] = {};
 };
 
-struct ThreadLocal {
+struct alignas(64) ThreadLocal {
   uint64_t countdown;    // bytes to the next slow visit; 0: every allocation
   ThreadState* state;    // null until the first slow visit
-  uint32_t generation;   // process generation `state` belongs to
-  uint16_t busy;         // depth inside leakhunt: a signal handler that finds it set records nothing
-  uint16_t scope;        // current leakhunt_scope; 0 none
-  uint32_t paused;       // leakhunt_pause depth
+  uint32_t busy;         // depth inside leakhunt: a signal handler that finds it set records nothing
   uint32_t vforking;     // VforkBegins: look at the pid until it is the thread's own again
+  uint32_t generation;   // process generation `state` belongs to
+  uint32_t paused;       // leakhunt_pause depth
+  uint16_t scope;        // current leakhunt_scope; 0 none
+
+  [[gnu::always_inline]] bool BusyOrVforking() const {  // both at once
+    uint64_t both;
+    __builtin_memcpy(&both, &busy, sizeof(both));
+    return both != 0;
+  }
 };
+static_assert(offsetof(ThreadLocal, vforking) == offsetof(ThreadLocal, busy) + sizeof(uint32_t));
 
 extern thread_local constinit ThreadLocal t_local __attribute__((tls_model("initial-exec")));
 

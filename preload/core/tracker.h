@@ -10,10 +10,11 @@
 #include "preload/core/address_filter.h"
 #include "preload/core/live_table.h"
 #include "preload/core/thread_state.h"
+#include "preload/sys/hot.h"
 
 namespace leakhunt::core {
 
-extern constinit AddressFilter g_filter;
+LEAKHUNT_HIDDEN extern constinit AddressFilter g_filter;
 
 // ---- the common path, inlined into the hooks
 

@@ -7,9 +7,11 @@
 // near caches are full of the kernel's.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "preload/core/descriptor_table.h"
 #include "preload/core/governor.h"
-#include "preload/core/handle_lists.h"
 #include "preload/core/handle_slots.h"
 #include "preload/core/handles.h"
 #include "preload/core/process.h"
@@ -25,11 +27,17 @@ constexpr uint64_t HandleTypes(auto... types) { return (... | (uint64_t{1} << st
 
 inline uint16_t GenerationTag() { return static_cast<uint16_t>(g_process.generation); }
 
+// A signal handler of the thread comes before it or after it.
+[[gnu::always_inline]] inline bool KeepIn(protocol::HandleSlot** kept, protocol::HandleSlot* slot) {
+  return sys::CompareExchangeOwned(kept, static_cast<protocol::HandleSlot*>(nullptr), slot);
+}
+LEAKHUNT_ASIDE void KeepSpareSlot(ThreadState* state, protocol::HandleSlot* slot);
+
 // The handle of an entry that is out of the table is closed.
 LEAKHUNT_ASIDE void Retire(DescriptorEntry entry);
 
-// Up to its NUL; of a label that is too long, the end.
-LEAKHUNT_ASIDE void CopyLabelOfAnyLength(protocol::HandleSlot* slot, const char* label);
+// Up to its NUL; of a label that is too long, the end. Returns its length.
+LEAKHUNT_ASIDE uint32_t CopyLabelOfAnyLength(protocol::HandleSlot* slot, const char* label);
 
 // Only the byte that holds the state.
 inline void MarkDead(protocol::HandleSlot* slot) {
@@ -37,12 +45,23 @@ inline void MarkDead(protocol::HandleSlot* slot) {
   sys::StoreRelease(reinterpret_cast<uint8_t*>(&slot->state), static_cast<uint8_t>(protocol::SlotState::kDead));  // partner: the collector's sweep
 }
 
-[[gnu::always_inline]] inline void CopyLabel(protocol::HandleSlot* slot, const char* label, uint32_t length) {
-  if (label == nullptr) length = 0;
-  else if (length == kUpToNul) length = sys::CopyShortText<protocol::kLabelBytes>(slot->label, label);
+// Returns its length, which is not in the slot yet.
+[[gnu::always_inline]] inline uint32_t CopyLabel(protocol::HandleSlot* slot, const char* label, uint32_t length) {
+  if (label == nullptr) return 0;
+  if (length == kUpToNul) length = sys::CopyShortText<protocol::kLabelBytes>(slot->label, label);
   else if (length <= protocol::kLabelBytes) sys::CopyShort(slot->label, label, length);
-  if (__builtin_expect(length > protocol::kLabelBytes, 0)) return CopyLabelOfAnyLength(slot, label);
-  slot->label_bytes = static_cast<uint16_t>(length);
+  return __builtin_expect(length > protocol::kLabelBytes, 0) ? CopyLabelOfAnyLength(slot, label) : length;
+}
+
+// fd, type, flags and label_bytes, in one store.
+[[gnu::always_inline]] inline void PutAbout(protocol::HandleSlot* slot, int fd, const HandleDescription& description, uint32_t label_bytes) {
+  using protocol::HandleSlot;
+  constexpr size_t kAt = offsetof(HandleSlot, fd);
+  static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && offsetof(HandleSlot, type) == kAt + 4 && offsetof(HandleSlot, flags) == kAt + 5 &&
+                offsetof(HandleSlot, label_bytes) == kAt + 6);
+  const uint64_t about = static_cast<uint32_t>(fd) | uint64_t{static_cast<uint8_t>(description.type)} << 32 | uint64_t{description.flags} << 40 |
+                         uint64_t{label_bytes} << 48;
+  __builtin_memcpy(&slot->fd, &about, sizeof(about));
 }
 
 // The stack that opens, and its tally.
@@ -54,17 +73,14 @@ struct Opening {
 
 // Fills the slot, makes it live, and swings the number's entry to it. Returns the entry before: closed out of sight.
 [[gnu::always_inline]] inline DescriptorEntry PublishAt(uint64_t* word, int fd, const HandleDescription& description, protocol::HandleSlot* slot,
-                                                        const Opening& opening, uint32_t thread) {
-  uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state)) + 1;
+                                                        const Opening& opening, uint32_t thread, uint32_t tick) {
+  const uint64_t generation = protocol::GenerationOf(sys::LoadRelaxed(&slot->state)) + 1;
   sys::StoreRelaxed(&slot->state, protocol::PackState(generation, protocol::SlotState::kFilling));
-  sys::StoreRelease(&slot->stack_birth, protocol::PackStack(opening.stack, NowTick()));
-  slot->fd = fd;
-  slot->type = static_cast<uint8_t>(description.type);
-  slot->flags = description.flags;
+  sys::StoreRelease(&slot->stack_birth, protocol::PackStack(opening.stack, tick));
   slot->thread = thread;
   slot->tally = opening.reference;
   slot->inode = 0;
-  CopyLabel(slot, description.label, description.label_bytes);
+  PutAbout(slot, fd, description, CopyLabel(slot, description.label, description.label_bytes));
   const bool one_thread = sys::HasOneThread();
   CountOpened(opening.tally, one_thread);
   sys::StoreRelease(&slot->state, protocol::PackState(generation, protocol::SlotState::kLive));  // partner: the collector's sweep
@@ -80,28 +96,31 @@ inline OpeningPlace* PlaceOf(ThreadState* state, const unwind::CallerRegisters& 
   if (__builtin_expect((sys::LoadAcquire(&g_process.usual_openings) & types) == 0, 0)) return nullptr;
   asm volatile("" ::: "memory");  // a child by clone may have no t_local
   const ThreadLocal& local = t_local;
-  if (__builtin_expect(local.busy != 0 || local.vforking != 0 || local.state == nullptr, 0)) return nullptr;
-  return __builtin_expect(local.state->alive != 0, 1) ? local.state : nullptr;
+  if (__builtin_expect(local.BusyOrVforking(), 0)) return nullptr;
+  ThreadState* const state = local.state;
+  return __builtin_expect(state != nullptr && state->alive != 0, 1) ? state : nullptr;
 }
 
-// HandleOpened, if it is the usual one.
-[[gnu::always_inline]] inline bool OpenedAsUsual(int fd, const HandleDescription& description, const unwind::CallerRegisters* caller) {
-  ThreadState* state = NothingUnusual(HandleTypes(description.type));
-  uint64_t* word = FindDescriptor(fd);
-  if (__builtin_expect(state == nullptr || word == nullptr || caller == nullptr, 0)) return false;
+// HandleOpened, if it is the usual one, of a number whose word in the table is `word`.
+[[gnu::always_inline]] inline bool OpenedAsUsual(uint64_t* word, int fd, const HandleDescription& description, const unwind::CallerRegisters& caller) {
+  ThreadState* const state = NothingUnusual(HandleTypes(description.type));
+  if (__builtin_expect(state == nullptr || VisitIsSpecial(state), 0)) return false;
   t_local.busy = 1;
   asm volatile("" ::: "memory");  // a signal handler of this thread sees busy before anything below
-  VisitBegin(state);
-  protocol::HandleSlot* slot = state->handle_slot;
-  const OpeningPlace* place = PlaceOf(state, *caller);
-  const bool usual = slot != nullptr && place->walk.Holds(*caller, unwind::CurrentEpoch());
+  const OpeningPlace* const place = PlaceOf(state, caller);
+  protocol::HandleSlot** const kept = state->handle_slot != nullptr ? &state->handle_slot : &state->spare_slot;
+  protocol::HandleSlot* const slot = *kept;
+  const bool usual = slot != nullptr && place->walk.Holds(caller, unwind::CurrentEpoch());
   if (__builtin_expect(usual, 1)) {
-    state->handle_slot = nullptr;
-    state->recent_tally = place->reference;
+    const uint32_t tick = NowTick();
+    CountVisit(state);
+    *kept = nullptr;
     const Opening opening = {place->stack, place->reference, place->tally};
-    const DescriptorEntry before = PublishAt(word, fd, description, slot, opening, state->index);
+    if (opening.tally == nullptr) __builtin_unreachable();  // no walk is kept then
+    state->recent_reference = opening.reference;
+    state->recent_tally = opening.tally;
+    const DescriptorEntry before = PublishAt(word, fd, description, slot, opening, state->index, tick);
     if (__builtin_expect(bool{before}, 0)) Retire(before);
-    VisitEnd(state);
   }
   asm volatile("" ::: "memory");
   t_local.busy = 0;
@@ -109,25 +128,23 @@ inline OpeningPlace* PlaceOf(ThreadState* state, const unwind::CallerRegisters& 
 }
 
 // HandleClosing, if it is the usual one. Each step is whole to a signal handler, so the thread need not be busy.
-[[gnu::always_inline]] inline bool ClosingAsUsual(int fd) {
-  ThreadState* state = NothingUnusual(~uint64_t{0});
+[[gnu::always_inline]] inline bool ClosingAsUsual(uint64_t* word) {
+  ThreadState* const state = NothingUnusual(~uint64_t{0});
   if (__builtin_expect(state == nullptr, 0)) return false;
-  uint64_t* word = FindDescriptor(fd);
-  if (word != nullptr && sys::LoadRelaxed(word) != 0) {
-    const bool one_thread = sys::HasOneThread();
-    const DescriptorEntry entry = ExchangeDescriptor(word, {}, one_thread);
-    protocol::HandleSlot* slot = entry.Slot();
-    // What was opened last is closed next, as a rule; then the tally's address does not wait for the slot to arrive.
-    const uint32_t tally = sys::LoadRelaxed(&state->recent_tally);
-    if (__builtin_expect(!entry || !entry.IsOwnOf(GenerationTag()) || slot->tally != tally, 0)) {
-      Retire(entry);
-    } else {
-      MarkDead(slot);
-      sys::AddPrivate(&HandleTallyAt(tally)->closed, uint64_t{1}, one_thread);
-      if (__builtin_expect(!sys::CompareExchangeOwned(&state->handle_slot, static_cast<protocol::HandleSlot*>(nullptr), slot), 0)) GiveHandleSlot(slot);
-    }
+  const DescriptorEntry entry{sys::LoadRelaxed(word)};
+  if (__builtin_expect(!entry.IsOwnOf(GenerationTag()), 0)) return false;
+  const bool one_thread = sys::HasOneThread();
+  if (__builtin_expect(!sys::CompareExchangePrivate(word, entry.word, uint64_t{0}, one_thread), 0)) return false;
+  protocol::HandleSlot* const slot = entry.Slot();
+  // What was opened last is closed next, as a rule; then the tally's address does not wait for the slot to arrive.
+  protocol::HandleTally* const tally = state->recent_tally;
+  if (__builtin_expect(slot->tally != state->recent_reference, 0)) {
+    Retire(entry);
+    return true;
   }
-  ExitListClosing(fd);
+  MarkDead(slot);
+  sys::AddPrivate(&tally->closed, uint64_t{1}, one_thread);
+  if (__builtin_expect(!KeepIn(&state->handle_slot, slot), 0)) KeepSpareSlot(state, slot);
   return true;
 }
 

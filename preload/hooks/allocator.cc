@@ -115,7 +115,7 @@ constinit uint32_t g_looking = 0;
 
 }  // namespace
 
-LEAKHUNT_HOT_FUNCTION Allocator g_allocator = {FirstMalloc, FirstFree, FirstCalloc, FirstRealloc, FirstPosixMemalign,
+LEAKHUNT_HOT_ALLOCATOR Allocator g_allocator = {FirstMalloc, FirstFree, FirstCalloc, FirstRealloc, FirstPosixMemalign,
                                    FirstAlignedAlloc, FirstMemalign, FirstValloc, FirstPvalloc, FirstUsable};
 
 size_t BootstrapSize(const void* block) { return *reinterpret_cast<const size_t*>(static_cast<const char*>(block) - 16); }

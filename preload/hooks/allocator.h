@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "preload/sys/hot.h"
+
 namespace leakhunt::hooks {
 
 // Never null: until the lookup each pointer leads to a function that does the lookup first.
@@ -19,13 +21,13 @@ struct Allocator {
   void* (*pvalloc)(size_t);
   size_t (*malloc_usable_size)(void*);
 };
-extern constinit Allocator g_allocator;
+LEAKHUNT_HIDDEN extern constinit Allocator g_allocator;
 
 // Looks the allocator up if that has not happened; the constructor calls it.
 void FindAllocator();
 
 inline constexpr size_t kArenaBytes = 64 * 1024;
-extern constinit char g_arena[kArenaBytes];
+LEAKHUNT_HIDDEN extern constinit char g_arena[kArenaBytes];
 // True for blocks of the bootstrap arena: they are never given to the real allocator. They count as recorded in the
 // address filter, so that only the slow path of free and realloc has to ask.
 inline bool InBootstrapArena(const void* block) {

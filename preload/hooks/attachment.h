@@ -8,7 +8,7 @@
 
 namespace leakhunt::hooks {
 
-extern uint32_t g_imports_due;  // 1: objects may be there whose imports were not looked at
+LEAKHUNT_HIDDEN extern uint32_t g_imports_due;  // 1: objects may be there whose imports were not looked at
 
 LEAKHUNT_ASIDE void ServeImportsSlow();
 

@@ -23,7 +23,7 @@ namespace {
 
 constexpr unsigned kCloexec = 4;  // CLOSE_RANGE_CLOEXEC
 
-LEAKHUNT_HOT_REAL hooks::Real<int(int)> real_close("close");
+LEAKHUNT_HOT_REAL(real_close, "close", int(int));
 LEAKHUNT_REAL hooks::Real<int(unsigned, unsigned, int)> real_close_range("close_range");
 LEAKHUNT_REAL hooks::Real<void(int)> real_closefrom("closefrom");
 LEAKHUNT_REAL hooks::Real<int(mqd_t)> real_mq_close("mq_close");
@@ -49,11 +49,21 @@ int CloseRange(unsigned first, unsigned last, int flags) {
   return -1;
 }
 
-[[gnu::always_inline]] inline int Close(int fd) {
+LEAKHUNT_ASIDE int CloseSomehow(int fd) {
   int answer = 0;
   if (hooks::KeepsFromClosing(fd, &answer)) return answer;
-  if (__builtin_expect(!core::ClosingAsUsual(fd), 0)) core::HandleClosingSomehow(fd);
-  return CallReal(real_close, fd);
+  core::HandleClosing(fd);
+  return real_close(fd);
+}
+
+[[gnu::always_inline]] inline int Close(int fd) {
+  static_assert(transport::kAskedAbout == core::kDescriptorFanOut);
+  const uint32_t number = static_cast<uint32_t>(fd);
+  if (__builtin_expect(number < transport::g_own.lowest, 1) &&
+      __builtin_expect(core::ClosingAsUsual(&core::g_first_descriptors.words[number]), 1)) {
+    return real_close(fd);
+  }
+  return CloseSomehow(fd);
 }
 
 }  // namespace

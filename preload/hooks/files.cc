@@ -1,6 +1,5 @@
 // Files by name: every form of open, the mount interface's, temporary files.
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,10 +18,10 @@ using hooks::Opened;
 
 namespace {
 
-LEAKHUNT_HOT_REAL hooks::Real<int(const char*, int, mode_t)> real_open("open");
-LEAKHUNT_HOT_REAL hooks::Real<int(const char*, int, mode_t)> real_open64("open64");
-LEAKHUNT_HOT_REAL hooks::Real<int(int, const char*, int, mode_t)> real_openat("openat");
-LEAKHUNT_HOT_REAL hooks::Real<int(int, const char*, int, mode_t)> real_openat64("openat64");
+LEAKHUNT_HOT_REAL(real_open, "open", int(const char*, int, mode_t));
+LEAKHUNT_HOT_REAL(real_open64, "open64", int(const char*, int, mode_t));
+LEAKHUNT_HOT_REAL(real_openat, "openat", int(int, const char*, int, mode_t));
+LEAKHUNT_HOT_REAL(real_openat64, "openat64", int(int, const char*, int, mode_t));
 LEAKHUNT_REAL hooks::Real<int(const char*, int)> real_open_2("__open_2");
 LEAKHUNT_REAL hooks::Real<int(const char*, int)> real_open64_2("__open64_2");
 LEAKHUNT_REAL hooks::Real<int(int, const char*, int)> real_openat_2("__openat_2");
@@ -50,9 +49,6 @@ __attribute__((constructor)) void Find() {
                  real_openat_2, real_openat64_2);
 }
 
-// The argument exists only with these flags. O_TMPFILE contains O_DIRECTORY's bit.
-bool TakesMode(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
-
 [[gnu::noinline]] HandleType TypeOfDevice(const char* path) {
   if (!sys::StartsWith(path, "/dev/")) return HandleType::kFile;
   const char* device = path + 5;
@@ -60,75 +56,90 @@ bool TakesMode(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE)
   return sys::StartsWith(device, "shm/") ? HandleType::kFile : HandleType::kDevice;
 }
 HandleType TypeOf(const char* path, int flags) {
+  // O_TMPFILE contains O_DIRECTORY's bit.
   if ((flags & O_DIRECTORY) != 0 && (flags & O_TMPFILE) != O_TMPFILE) return HandleType::kDirectory;
   return path == nullptr || path[0] != '/' || path[1] != 'd' ? HandleType::kFile : TypeOfDevice(path);
 }
 
-LEAKHUNT_HOT int OpenedPath(const Caller& caller, int fd, const char* path, int flags) {
-  if (fd < 0) return fd;
+LEAKHUNT_ASIDE int OpenedSomehow(const Caller& caller, int fd, const char* path, int flags) {
   const HandleType type = TypeOf(path, flags);
-  if (__builtin_expect(type == HandleType::kDirectory, 0)) hooks::NoteDirectory(path);
-  const core::HandleDescription description = {path, core::kUpToNul, type, 0};
-  if (__builtin_expect(!core::OpenedAsUsual(fd, description, &caller), 0)) core::HandleOpenedSomehow(fd, description, &caller);
-  hooks::ServeImports();
-  return fd;
+  if (type == HandleType::kDirectory) hooks::NoteDirectory(path);
+  return hooks::Opened(caller, fd, type, path);
+}
+
+// A path that was opened has a character and a NUL.
+bool MayNameDevice(const char* path) {
+  static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+  uint16_t begin;
+  __builtin_memcpy(&begin, path, sizeof(begin));
+  return begin == ('d' << 8 | '/');
+}
+
+// In the exported function itself: it is from its frame that the caller's state is read.
+[[gnu::always_inline]] inline int OpenedPath(int fd, const char* path, int flags) {
+  if (__builtin_expect(fd < 0, 0)) return fd;
+  uint64_t* const word = core::FindNearDescriptor(fd);
+  const bool of_usual_kind = word != nullptr && (flags & O_DIRECTORY) == 0 && !MayNameDevice(path);
+  if (__builtin_expect(of_usual_kind, 1) &&
+      __builtin_expect(core::OpenedAsUsual(word, fd, {path, core::kUpToNul, HandleType::kFile, 0}, Caller()), 1)) {
+    hooks::ServeImports();
+    return fd;
+  }
+  return OpenedSomehow(Caller(), fd, path, flags);
 }
 
 }  // namespace
 
-#define LEAKHUNT_MODE(last)          \
-  mode_t mode = 0;                   \
-  if (TakesMode(last)) {             \
-    va_list arguments;               \
-    va_start(arguments, last);       \
-    mode = va_arg(arguments, mode_t); \
-    va_end(arguments);               \
-  }
+// The functions that take a mode or do not. That is passed on as it is found, in the register where the caller has put it or has
+// not: variadic arguments of a word's size are passed as others are (System V psABI x86-64 3.5.7, AAPCS64 6.8), and the real
+// function looks at it with O_CREAT and O_TMPFILE alone. The headers' declarations say `...`, so these have names of their own.
+extern "C" {
+int LeakhuntOpen(const char* path, int flags, mode_t mode) __asm__("open");
+int LeakhuntOpen64(const char* path, int flags, mode_t mode) __asm__("open64");
+int LeakhuntInternalOpen(const char* path, int flags, mode_t mode) __asm__("__open");
+int LeakhuntInternalOpen64(const char* path, int flags, mode_t mode) __asm__("__open64");
+int LeakhuntOpenat(int directory, const char* path, int flags, mode_t mode) __asm__("openat");
+int LeakhuntOpenat64(int directory, const char* path, int flags, mode_t mode) __asm__("openat64");
+}
 
-LEAKHUNT_HOOK LEAKHUNT_HOT int open(const char* path, int flags, ...) {
-  LEAKHUNT_MODE(flags)
-  return OpenedPath(Caller(), CallReal(real_open, path, flags, mode), path, flags);
+LEAKHUNT_HOOK LEAKHUNT_HOT int LeakhuntOpen(const char* path, int flags, mode_t mode) {
+  return OpenedPath(real_open(path, flags, mode), path, flags);
 }
-LEAKHUNT_HOOK LEAKHUNT_HOT int open64(const char* path, int flags, ...) {
-  LEAKHUNT_MODE(flags)
-  return OpenedPath(Caller(), CallReal(real_open64, path, flags, mode), path, flags);
+LEAKHUNT_HOOK LEAKHUNT_HOT int LeakhuntOpen64(const char* path, int flags, mode_t mode) {
+  return OpenedPath(real_open64(path, flags, mode), path, flags);
 }
-LEAKHUNT_HOOK int __open(const char* path, int flags, ...) {
-  LEAKHUNT_MODE(flags)
-  return OpenedPath(Caller(), CallReal(real_open, path, flags, mode), path, flags);
+LEAKHUNT_HOOK int LeakhuntInternalOpen(const char* path, int flags, mode_t mode) {
+  return OpenedPath(real_open(path, flags, mode), path, flags);
 }
-LEAKHUNT_HOOK int __open64(const char* path, int flags, ...) {
-  LEAKHUNT_MODE(flags)
-  return OpenedPath(Caller(), CallReal(real_open64, path, flags, mode), path, flags);
+LEAKHUNT_HOOK int LeakhuntInternalOpen64(const char* path, int flags, mode_t mode) {
+  return OpenedPath(real_open64(path, flags, mode), path, flags);
 }
-LEAKHUNT_HOOK LEAKHUNT_HOT int openat(int directory, const char* path, int flags, ...) {
-  LEAKHUNT_MODE(flags)
-  return OpenedPath(Caller(), CallReal(real_openat, directory, path, flags, mode), path, flags);
+LEAKHUNT_HOOK LEAKHUNT_HOT int LeakhuntOpenat(int directory, const char* path, int flags, mode_t mode) {
+  return OpenedPath(real_openat(directory, path, flags, mode), path, flags);
 }
-LEAKHUNT_HOOK LEAKHUNT_HOT int openat64(int directory, const char* path, int flags, ...) {
-  LEAKHUNT_MODE(flags)
-  return OpenedPath(Caller(), CallReal(real_openat64, directory, path, flags, mode), path, flags);
+LEAKHUNT_HOOK LEAKHUNT_HOT int LeakhuntOpenat64(int directory, const char* path, int flags, mode_t mode) {
+  return OpenedPath(real_openat64(directory, path, flags, mode), path, flags);
 }
 
 // What fortified programs call. They abort when a mode is missing, so the real ones are called.
 LEAKHUNT_HOOK int __open_2(const char* path, int flags) {
-  return OpenedPath(Caller(), CallReal(real_open_2, path, flags), path, flags);
+  return OpenedPath(CallReal(real_open_2, path, flags), path, flags);
 }
 LEAKHUNT_HOOK int __open64_2(const char* path, int flags) {
-  return OpenedPath(Caller(), CallReal(real_open64_2, path, flags), path, flags);
+  return OpenedPath(CallReal(real_open64_2, path, flags), path, flags);
 }
 LEAKHUNT_HOOK int __openat_2(int directory, const char* path, int flags) {
-  return OpenedPath(Caller(), CallReal(real_openat_2, directory, path, flags), path, flags);
+  return OpenedPath(CallReal(real_openat_2, directory, path, flags), path, flags);
 }
 LEAKHUNT_HOOK int __openat64_2(int directory, const char* path, int flags) {
-  return OpenedPath(Caller(), CallReal(real_openat64_2, directory, path, flags), path, flags);
+  return OpenedPath(CallReal(real_openat64_2, directory, path, flags), path, flags);
 }
 
 LEAKHUNT_HOOK int creat(const char* path, mode_t mode) {
-  return OpenedPath(Caller(), CallReal(real_creat, path, mode), path, O_CREAT);
+  return OpenedPath(CallReal(real_creat, path, mode), path, O_CREAT);
 }
 LEAKHUNT_HOOK int creat64(const char* path, mode_t mode) {
-  return OpenedPath(Caller(), CallReal(real_creat64, path, mode), path, O_CREAT);
+  return OpenedPath(CallReal(real_creat64, path, mode), path, O_CREAT);
 }
 
 // glibc has it since 2.43; a program that finds ours in an older one gets the system call.
@@ -137,7 +148,7 @@ LEAKHUNT_HOOK int openat2(int directory, const char* path, void* how, size_t byt
                ? CallReal(real_openat2, directory, path, how, bytes)
                : static_cast<int>(CallReal(real_syscall, SYS_openat2, directory, reinterpret_cast<long>(path),
                                            reinterpret_cast<long>(how), static_cast<long>(bytes), 0, 0));
-  return OpenedPath(Caller(), fd, path, 0);
+  return OpenedPath(fd, path, 0);
 }
 
 LEAKHUNT_HOOK int open_by_handle_at(int mount, file_handle* handle, int flags) {

@@ -3,14 +3,16 @@
 // A hook is `extern "C"`, a few lines: note what is needed, call the real function, tell core. No logic, no state.
 #pragma once
 
+#include <errno.h>
+
+#include <cstddef>
+
 #include "preload/sys/hot.h"
 
 #define LEAKHUNT_HOOK extern "C" __attribute__((visibility("default"), used))
 
 // Before the declaration of a hooks::Real: they stand together, so that FindEvery finds them.
 #define LEAKHUNT_REAL [[gnu::section("leakhunt_reals")]] constinit
-// The same for what servers call all the time. FindEvery does not find these: FindAll has to be given them.
-#define LEAKHUNT_HOT_REAL LEAKHUNT_HOT_FUNCTION
 
 namespace leakhunt::hooks {
 
@@ -37,6 +39,46 @@ class Real {
   const char* name_;
   void* pointer_ = nullptr;
 };
+
+template <size_t kBytes>
+struct FunctionName {
+  char text[kBytes];
+  constexpr FunctionName(const char (&name)[kBytes]) {
+    for (size_t i = 0; i < kBytes; ++i) text[i] = name[i];
+  }
+};
+
+// The same for what servers call all the time. It is called like the function and never null: until the lookup it leads to
+// one that does the lookup first, and that says ENOSYS where no library defines it. Made by LEAKHUNT_HOT_REAL.
+template <FunctionName kName, typename Function>
+class HotReal;
+template <FunctionName kName, typename Result, typename... Arguments>
+class HotReal<kName, Result(Arguments...)> {
+ public:
+  explicit constexpr HotReal(Result (*first)(Arguments...)) : pointer_(first) {}
+  [[gnu::always_inline]] Result operator()(Arguments... arguments) const {
+    return __atomic_load_n(&pointer_, __ATOMIC_RELAXED)(arguments...);
+  }
+  bool Get() {
+    void* found = FindNext(kName.text);
+    if (found != nullptr) __atomic_store_n(&pointer_, reinterpret_cast<Result (*)(Arguments...)>(found), __ATOMIC_RELAXED);
+    return found != nullptr;
+  }
+  template <HotReal* self>
+  LEAKHUNT_ASIDE static Result First(Arguments... arguments) {
+    if (self->Get()) return (*self)(arguments...);
+    errno = ENOSYS;
+    return static_cast<Result>(-1);
+  }
+
+ private:
+  Result (*pointer_)(Arguments...);
+};
+
+// LEAKHUNT_HOT_REAL(real_close, "close", int(int)). FindEvery does not find these: FindAll has to be given them.
+#define LEAKHUNT_HOT_REAL(variable, name, ...)                                        \
+  LEAKHUNT_HOT_FUNCTION(variable) leakhunt::hooks::HotReal<name, __VA_ARGS__> variable = \
+      leakhunt::hooks::HotReal<name, __VA_ARGS__>(leakhunt::hooks::HotReal<name, __VA_ARGS__>::template First<&variable>)
 
 // Looks them up, when the library is loaded: functions that are called in signal handlers, between fork and exec, and in
 // children without thread storage of their own, where dlsym must not be called.

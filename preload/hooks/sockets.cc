@@ -15,10 +15,10 @@ using hooks::HandleType;
 
 namespace {
 
-LEAKHUNT_HOT_REAL hooks::Real<int(int, int, int)> real_socket("socket");
+LEAKHUNT_HOT_REAL(real_socket, "socket", int(int, int, int));
 LEAKHUNT_REAL hooks::Real<int(int, int, int, int*)> real_socketpair("socketpair");
-LEAKHUNT_HOT_REAL hooks::Real<int(int, sockaddr*, socklen_t*)> real_accept("accept");
-LEAKHUNT_HOT_REAL hooks::Real<int(int, sockaddr*, socklen_t*, int)> real_accept4("accept4");
+LEAKHUNT_HOT_REAL(real_accept, "accept", int(int, sockaddr*, socklen_t*));
+LEAKHUNT_HOT_REAL(real_accept4, "accept4", int(int, sockaddr*, socklen_t*, int));
 LEAKHUNT_REAL hooks::Real<int(int, const sockaddr*, socklen_t)> real_bind("bind");
 LEAKHUNT_REAL hooks::Real<int(int, const sockaddr*, socklen_t)> real_connect("connect");
 LEAKHUNT_REAL hooks::Real<int(int, int)> real_listen("listen");
@@ -77,16 +77,16 @@ int Accepted(const Caller& caller, int listener, int fd, const sockaddr* peer, c
 }  // namespace leakhunt::hooks
 
 LEAKHUNT_HOOK int socket(int domain, int type, int protocol) noexcept {
-  return hooks::Opened(Caller(), CallReal(real_socket, domain, type, protocol), hooks::SocketKind(domain, type));
+  return hooks::Opened(Caller(), real_socket(domain, type, protocol), hooks::SocketKind(domain, type));
 }
 LEAKHUNT_HOOK int socketpair(int domain, int type, int protocol, int* pair) noexcept {
   return hooks::OpenedPair(Caller(), CallReal(real_socketpair, domain, type, protocol, pair), pair, hooks::SocketKind(domain, type));
 }
 LEAKHUNT_HOOK int accept(int listener, sockaddr* peer, socklen_t* bytes) {
-  return hooks::Accepted(Caller(), listener, CallReal(real_accept, listener, peer, bytes), peer, bytes);
+  return hooks::Accepted(Caller(), listener, real_accept(listener, peer, bytes), peer, bytes);
 }
 LEAKHUNT_HOOK int accept4(int listener, sockaddr* peer, socklen_t* bytes, int flags) {
-  return hooks::Accepted(Caller(), listener, CallReal(real_accept4, listener, peer, bytes, flags), peer, bytes);
+  return hooks::Accepted(Caller(), listener, real_accept4(listener, peer, bytes, flags), peer, bytes);
 }
 
 LEAKHUNT_HOOK int bind(int fd, const sockaddr* address, socklen_t bytes) noexcept {

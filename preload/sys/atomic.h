@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "preload/sys/hot.h"
+
 namespace leakhunt::sys {
 
 template <typename T>
@@ -26,16 +28,16 @@ inline void AddOwned(T* p, T value) { StoreRelaxed(p, static_cast<T>(LoadRelaxed
 
 // libc's own word for "this process surely has one thread" (__libc_single_threaded, glibc 2.32 and later); a constant 0
 // until it is set, and where there is none.
-extern constinit const char* g_single_threaded;
+LEAKHUNT_HIDDEN extern constinit const char* g_single_threaded;
 inline bool HasOneThread() { return LoadRelaxed(g_single_threaded) != 0; }
 
 // CompareExchange on memory that only this process writes. With one thread it need not lock the bus: a signal handler
 // comes before the instruction or after it, and a locked one waits until every store before it has reached its cache
 // line, which is most of what it costs. Only the thread itself could start another, so the word cannot change under it.
 template <typename T>
-[[gnu::always_inline]] inline bool CompareExchangePrivate(T* p, T expected, T desired) {
+[[gnu::always_inline]] inline bool CompareExchangePrivate(T* p, T expected, T desired, bool one_thread = HasOneThread()) {
 #if defined(__x86_64__)
-  if (__builtin_expect(HasOneThread(), 1)) {
+  if (__builtin_expect(one_thread, 1)) {
     bool exchanged;
     asm volatile("cmpxchg %3, %1" : "=@ccz"(exchanged), "+m"(*p), "+a"(expected) : "r"(desired) : "memory");
     return exchanged;

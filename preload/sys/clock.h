@@ -16,7 +16,7 @@ void InitializeClock(uint64_t vdso);
 
 LEAKHUNT_ASIDE uint64_t MonotonicCoarseSlow();
 using ClockGettime = int (*)(int, timespec*);
-extern constinit ClockGettime g_clock_gettime;  // the vDSO's; null before InitializeClock
+LEAKHUNT_HIDDEN extern constinit ClockGettime g_clock_gettime;  // the vDSO's; null before InitializeClock
 
 inline uint64_t MonotonicCoarseNs() {  // ~6 ns; resolution of a tick, 1-4 ms
   timespec now;

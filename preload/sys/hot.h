@@ -3,8 +3,12 @@
 // then each line of code or data that is touched costs more than what is done in it.
 #pragma once
 
-#define LEAKHUNT_HOT __attribute__((hot))
+#define LEAKHUNT_HOT __attribute__((hot, aligned(64)))
 // What they leave their way for: calls of it stand behind the function, not in it.
 #define LEAKHUNT_ASIDE __attribute__((noinline, cold))
 #define LEAKHUNT_HOT_WORD [[gnu::section("leakhunt_hot.words")]] constinit
-#define LEAKHUNT_HOT_FUNCTION [[gnu::section("leakhunt_hot.functions")]] constinit
+#define LEAKHUNT_HOT_FUNCTION(name) [[gnu::section("leakhunt_hot.functions." #name)]] constinit
+#define LEAKHUNT_HOT_ALLOCATOR [[gnu::section("leakhunt_hot.allocator")]] constinit
+// For the declaration of what they look at: it is in this library. Not told so, the compiler reads the address from a table
+// first (-fvisibility=hidden says it of definitions alone).
+#define LEAKHUNT_HIDDEN [[gnu::visibility("hidden")]]

@@ -31,6 +31,7 @@ template <uint32_t kCapacity>
 #if defined(__SSE2__) && !defined(__SANITIZE_ADDRESS__)
   constexpr uint32_t kLooked = kCapacity / 16 * 16;
   if (__builtin_expect(reinterpret_cast<uintptr_t>(from) % 4096 > 4096 - kLooked, 0)) return ~0u;
+#pragma GCC unroll 1
   for (uint32_t at = 0; at < kLooked; at += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + at));
     const auto ends = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_setzero_si128())));

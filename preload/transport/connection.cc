@@ -46,6 +46,13 @@ uint64_t Inode(int fd) {
   return status.st_ino;
 }
 
+void SetOwn(int* number, int value) {
+  const auto lower = [](uint32_t lowest, int own) { return own >= 0 && static_cast<uint32_t>(own) < lowest ? static_cast<uint32_t>(own) : lowest; };
+  sys::StoreRelease(&g_own.lowest, lower(g_own.lowest, value));  // before it is true
+  sys::StoreRelease(number, value);
+  sys::StoreRelease(&g_own.lowest, lower(lower(kAskedAbout, g_own.connection), g_own.memfd));
+}
+
 bool StillOurs() { return g_own.connection >= 0 && Inode(g_own.connection) == g_connection.inode; }
 
 Message Compose(MessageKind kind) {
@@ -85,13 +92,13 @@ bool TrustedPeer(int fd, bool* of_another_user) {
 }
 
 void Keep(int fd) {
-  g_own.connection = MoveHigh(fd);
+  SetOwn(&g_own.connection, MoveHigh(fd));
   g_connection.inode = Inode(g_own.connection);
 }
 
 void Drop() {
   if (StillOurs()) sys::Close(g_own.connection);
-  g_own.connection = -1;
+  SetOwn(&g_own.connection, -1);
 }
 
 bool ConnectTo(const char* path) {
@@ -127,7 +134,7 @@ void Attempt(uint64_t now_ns) {
   if (Inode(g_own.memfd) == g_connection.memfd_inode) {
     ConnectAnywhere();
   } else {
-    g_own.memfd = -1;
+    SetOwn(&g_own.memfd, -1);
     g_connection.wanted = false;
   }
 }
@@ -209,7 +216,7 @@ bool FindCollector(const char* library_path, sys::Text<512>* found) {
 }  // namespace
 
 void SetOwnMemfd(int fd) {
-  g_own.memfd = fd;
+  SetOwn(&g_own.memfd, fd);
   g_connection.memfd_inode = Inode(fd);
 }
 
@@ -230,7 +237,7 @@ int VacateDescriptor(int fd) {
   long elsewhere = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
   if (sys::Failed(elsewhere)) elsewhere = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
   int moved = sys::Failed(elsewhere) ? -1 : static_cast<int>(elsewhere);
-  (fd == g_own.connection ? g_own.connection : g_own.memfd) = moved;
+  SetOwn(fd == g_own.connection ? &g_own.connection : &g_own.memfd, moved);
   return moved;
 }
 
@@ -285,7 +292,7 @@ bool SoughtCollector() { return g_connection.sought; }
 void KeepConnected(uint64_t now_ns) {
   if (Connected()) {
     if (!StillOurs()) {
-      g_own.connection = -1;  // the program closed it; what has the number now is the program's
+      SetOwn(&g_own.connection, -1);  // the program closed it; what has the number now is the program's
     } else if (!Receive(nullptr)) {
       Drop();
     } else {
@@ -318,7 +325,7 @@ void Tell(MessageKind kind, uint64_t value0, uint64_t value1, const char* text) 
 void ForgetConnection(int parent_memfd) {
   Drop();
   if (parent_memfd >= 0 && Inode(parent_memfd) == g_connection.memfd_inode) sys::Close(parent_memfd);
-  g_own.memfd = -1;
+  SetOwn(&g_own.memfd, -1);
   g_connection.last_attempt_ns = 0;
   g_connection.sought = false;
   g_connection.soon_attempts = 0;

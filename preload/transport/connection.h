@@ -47,10 +47,12 @@ void Tell(protocol::MessageKind kind, uint64_t value0, uint64_t value1, const ch
 void ForgetConnection(int parent_memfd);
 
 // The numbers of the descriptors leakhunt keeps, -1 for none: its connection and its pages.
+inline constexpr uint32_t kAskedAbout = 1024;
 struct OwnNumbers {
+  uint32_t lowest = kAskedAbout;  // no number below it is one of them; at most this
   int connection = -1, memfd = -1;
 };
-extern constinit OwnNumbers g_own;
+LEAKHUNT_HIDDEN extern constinit OwnNumbers g_own;
 
 // True for the descriptors leakhunt keeps. The program may have closed ours by a raw system call and have the number now: the
 // inode tells.

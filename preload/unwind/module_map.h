@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "preload/sys/atomic.h"
+#include "preload/sys/hot.h"
 #include "preload/unwind/frame_description.h"
 #include "preload/unwind/unwinder.h"
 
@@ -19,7 +20,7 @@ enum class ModuleLookup : uint8_t {
 };
 
 // What Epoch() returns, inline for the walk. Raised with release by Retire in module_map.cc.
-extern uint32_t g_module_epoch;
+LEAKHUNT_HIDDEN extern uint32_t g_module_epoch;
 inline uint32_t CurrentEpoch() { return sys::LoadAcquire(&g_module_epoch); }
 
 // The unwind sections of the module that covers `pc`; enters and announces it when it is new.

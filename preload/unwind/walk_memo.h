@@ -24,13 +24,12 @@ class WalkMemo {
 
   // A walk from `start` finds, at `epoch`, the stack that the kept walk found.
   [[gnu::always_inline]] bool Holds(const CallerRegisters& start, uint32_t epoch) const {
-    if (start.pc != pc_ || start.sp != sp_ || epoch != epoch_ || (uses_rbp_ && start.rbp != rbp_)) return false;
+    if (__builtin_expect(start.pc != pc_ || start.sp != sp_ || epoch != epoch_, 0)) return false;
+    if (uses_rbp_ && start.rbp != rbp_) return false;
     const auto* const stack = reinterpret_cast<const uint64_t*>(start.sp);
-    for (uint32_t i = 0; i < words_; i += kAtOnce) {
-      if (stack[above_[i]] != value_[i] || stack[above_[i + 1]] != value_[i + 1] || stack[above_[i + 2]] != value_[i + 2] ||
-          stack[above_[i + 3]] != value_[i + 3]) {
-        return false;
-      }
+    const auto differs = [stack](const Words& words, uint32_t i) { return stack[words.above[i]] != words.value[i]; };
+    for (const Words* words = words_; words != words_ + used_; ++words) {
+      if (__builtin_expect(differs(*words, 0) || differs(*words, 1) || differs(*words, 2) || differs(*words, 3), 0)) return false;
     }
     return true;
   }
@@ -43,16 +42,22 @@ class WalkMemo {
  private:
   static constexpr uint32_t kAtOnce = 4;
   static_assert(kMostWords % kAtOnce == 0);
+  struct Words {
+    uint16_t above[kAtOnce];  // where a word was read, in words from sp
+    uint64_t value[kAtOnce];
+  };
 
-  bool Add(uint64_t at, uint64_t value);
-  bool WalkFrom(const Registers& start, const StackLimits& limits, uint32_t epoch);
+  // The `count`th word.
+  bool Put(uint32_t count, uint64_t at, uint64_t value);
+  // The number of words; kNotKept: nothing is kept.
+  uint32_t WalkFrom(const Registers& start, const StackLimits& limits, uint32_t epoch);
+  static constexpr uint32_t kNotKept = ~0u;
 
+  uint64_t pc_, sp_, rbp_;  // pc 0: nothing is kept
   uint32_t epoch_;
-  uint16_t words_;             // a multiple of kAtOnce: the last one is repeated
+  uint16_t used_;           // of `words_`; the last word is repeated to fill them
   bool uses_rbp_;
-  uint64_t pc_, sp_, rbp_;     // pc 0: nothing is kept
-  uint16_t above_[kMostWords];  // where a word was read, in words from sp
-  uint64_t value_[kMostWords];
+  Words words_[kMostWords / kAtOnce];
 };
 
 }  // namespace leakhunt::unwind
