@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -43,6 +44,32 @@ HANDLE_CASE(mkstemp, "file", 4) {
   MUST(mkostemp(Scratch(""), O_CLOEXEC) >= 0 && unlink(scratch) == 0);
   MUST(mkstemps(Scratch(".txt"), 4) >= 0 && unlink(scratch) == 0);
   MUST(mkostemps64(Scratch(".txt"), 4, O_CLOEXEC) >= 0 && unlink(scratch) == 0);
+}
+// The mode arrives as it was given, and calls that have none to give need none.
+static void MadeWith(int fd, mode_t mode) {
+  struct stat made;
+  MUST(fd >= 0 && fstat(fd, &made) == 0 && (made.st_mode & 07777) == mode);
+  MUST(close(fd) == 0);
+}
+static const char* Unmade(void) {
+  MUST(close(mkstemp(Scratch(""))) == 0 && unlink(scratch) == 0);
+  return scratch;
+}
+HANDLE_CASE(open_with_a_mode, "file", 1) {
+  umask(0);
+  const int made = O_CREAT | O_EXCL | O_RDWR, nameless = O_TMPFILE | O_RDWR;
+  for (int i = 0; i < 200; ++i) {
+    const mode_t mode = 0600 | (mode_t)(i % 64);
+    MadeWith(open(Unmade(), made, mode), mode), unlink(scratch);
+    MadeWith(open64(Unmade(), made, mode), mode), unlink(scratch);
+    MadeWith(openat(AT_FDCWD, Unmade(), made, mode), mode), unlink(scratch);
+    MadeWith(openat64(AT_FDCWD, Unmade(), made, mode), mode), unlink(scratch);
+    MadeWith(creat(Unmade(), mode), mode);
+    MadeWith(open(scratch, O_RDONLY), mode), unlink(scratch);
+  }
+  int fd = open(".", nameless, 0620);
+  if (fd >= 0) MadeWith(fd, 0620);  // not every file system has nameless files
+  MUST(open("/etc/passwd", O_RDONLY) >= 0);
 }
 HANDLE_CASE(memfd_create, "memfd", 1) { MUST(memfd_create("surface", 0) >= 0); }
 HANDLE_CASE(shm_open, "file", 1) {

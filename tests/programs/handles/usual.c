@@ -109,6 +109,20 @@ HANDLE_CASE(usual_closed_by_another_thread, "file", 1) {
   OpenAgain(1, 1);
 }
 
+// A server: connections come and go, each of them open over many files, and end in another order than they began.
+HANDLE_CASE(usual_under_kept_ones, "file", 2) {
+  enum { kKept = 7 };
+  int kept[kKept] = {-1, -1, -1, -1, -1, -1, -1};
+  for (int i = 0; i < 700; ++i) {
+    int* const one = &kept[i * 3 % kKept];
+    if (*one >= 0) MUST(close(*one) == 0);
+    *one = open("/etc/group", O_RDONLY);
+    MUST(*one >= 0);
+    OpenAgain(i % 5, 0);
+  }
+  for (int i = 2; i < kKept; ++i) MUST(close(kept[i]) == 0);
+}
+
 // What the table had there was closed by a call that nobody could see.
 static void CloseUnseen(int fd) {
 #if defined(__x86_64__)
