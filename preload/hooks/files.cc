@@ -67,7 +67,7 @@ LEAKHUNT_ASIDE int OpenedSomehow(const Caller& caller, int fd, const char* path,
   return hooks::Opened(caller, fd, type, path);
 }
 
-// A path that was opened has a character and a NUL.
+// A path that was opened has a character and a NUL, if it is one: the kernel may come to open without.
 bool MayNameDevice(const char* path) {
   static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
   uint16_t begin;
@@ -79,7 +79,7 @@ bool MayNameDevice(const char* path) {
 [[gnu::always_inline]] inline int OpenedPath(int fd, const char* path, int flags) {
   if (__builtin_expect(fd < 0, 0)) return fd;
   uint64_t* const word = core::FindNearDescriptor(fd);
-  const bool of_usual_kind = word != nullptr && (flags & O_DIRECTORY) == 0 && !MayNameDevice(path);
+  const bool of_usual_kind = word != nullptr && path != nullptr && (flags & O_DIRECTORY) == 0 && !MayNameDevice(path);
   if (__builtin_expect(of_usual_kind, 1) &&
       __builtin_expect(core::OpenedAsUsual(word, fd, {path, core::kUpToNul, HandleType::kFile, 0}, Caller()), 1)) {
     hooks::ServeImports();
