@@ -53,7 +53,8 @@ void ChildrenShareMemory();
 // True when the caller is such a child: it has a descriptor table of its own.
 bool InSharedMemoryChild();
 
-// What is recorded, or whether a forked child is connected, has changed: Process::usual_openings follows.
+// What is recorded, whether a forked child is connected, or whether there is a list at exit has changed:
+// Process::usual_openings follows.
 void OpeningsAreUsual();
 
 // leakhunt's own descriptor has another number now (-1: lost).

@@ -27,7 +27,7 @@ inline constexpr uint32_t kOrigins = 64;
 struct alignas(64) Process {
   Mode mode = Mode::kUnstarted;
   uint32_t generation = 1;  // raised in each forked child; never 0
-  uint64_t usual_openings = 0;  // bit HandleType: an opening of it is recorded, and nothing else is to be done about it
+  uint64_t usual_openings = 0;  // bit HandleType: an opening of it is recorded, and nothing else is to be done about it; 0: no closing is usual either
   uint32_t* alive = nullptr;  // in a page under MADV_WIPEONFORK: reads 0 in a forked child, even one made by raw clone
   transport::Pages* pages = nullptr;
   uint8_t* first_extent = nullptr;  // of the pages: where most things are
