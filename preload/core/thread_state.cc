@@ -172,7 +172,7 @@ ThreadState* MakeThreadState() {
     state = static_cast<ThreadState*>(sys::MapPrivateWiped(sizeof(ThreadState)));
     if (state == nullptr) return nullptr;
     state->alive = 1;
-    state->recent_reference = ~0u;
+    state->recent_tally = ~0u;
     state->tid = tid;
     state->tallies = state->first_tallies;
     state->tally_index_bits = kFirstTallyIndexBits;

@@ -81,8 +81,7 @@ struct ThreadState {
   uint32_t alive = 0;  // 1: made in this process
   protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
   protocol::HandleSlot* spare_slot = nullptr;   // another: a server keeps a connection open while it opens and closes files
-  uint32_t recent_reference = 0;  // of the last opening's tally, if its walk was known; ~0: none yet
-  protocol::HandleTally* recent_tally = nullptr;
+  uint32_t recent_tally = 0;    // reference of the last opening's, if its walk was known; ~0: none yet
   unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval, or when there have been many visits
   uint64_t innermost_pc = 0;
   unwind::StackLimits limits[kStackLimitsCached] = {};

@@ -117,8 +117,7 @@ inline OpeningPlace* PlaceOf(ThreadState* state, const unwind::CallerRegisters& 
     *kept = nullptr;
     const Opening opening = {place->stack, place->reference, place->tally};
     if (opening.tally == nullptr) __builtin_unreachable();  // no walk is kept then
-    state->recent_reference = opening.reference;
-    state->recent_tally = opening.tally;
+    state->recent_tally = opening.reference;
     const DescriptorEntry before = PublishAt(word, fd, description, slot, opening, state->index, tick);
     if (__builtin_expect(bool{before}, 0)) Retire(before);
   }
@@ -136,14 +135,15 @@ inline OpeningPlace* PlaceOf(ThreadState* state, const unwind::CallerRegisters& 
   const bool one_thread = sys::HasOneThread();
   if (__builtin_expect(!sys::CompareExchangePrivate(word, entry.word, uint64_t{0}, one_thread), 0)) return false;
   protocol::HandleSlot* const slot = entry.Slot();
-  // What was opened last is closed next, as a rule; then the tally's address does not wait for the slot to arrive.
-  protocol::HandleTally* const tally = state->recent_tally;
-  if (__builtin_expect(slot->tally != state->recent_reference, 0)) {
+  // What was opened last is closed next, as a rule; then the tally's address does not wait for the slot to arrive. One word, not
+  // the address beside it: a signal handler that opens something could come between two.
+  const uint32_t tally = sys::LoadRelaxed(&state->recent_tally);
+  if (__builtin_expect(slot->tally != tally, 0)) {
     Retire(entry);
     return true;
   }
   MarkDead(slot);
-  sys::AddPrivate(&tally->closed, uint64_t{1}, one_thread);
+  sys::AddPrivate(&HandleTallyAt(tally)->closed, uint64_t{1}, one_thread);
   if (__builtin_expect(!KeepIn(&state->handle_slot, slot), 0)) KeepSpareSlot(state, slot);
   return true;
 }

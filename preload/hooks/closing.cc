@@ -57,7 +57,7 @@ LEAKHUNT_ASIDE int CloseSomehow(int fd) {
 }
 
 [[gnu::always_inline]] inline int Close(int fd) {
-  static_assert(transport::kAskedAbout == core::kDescriptorFanOut);
+  static_assert(transport::kNearNumbers == core::kDescriptorFanOut);
   const uint32_t number = static_cast<uint32_t>(fd);
   if (__builtin_expect(number < transport::g_own.lowest, 1) &&
       __builtin_expect(core::ClosingAsUsual(&core::g_first_descriptors.words[number]), 1)) {

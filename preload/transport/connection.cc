@@ -50,7 +50,7 @@ void SetOwn(int* number, int value) {
   const auto lower = [](uint32_t lowest, int own) { return own >= 0 && static_cast<uint32_t>(own) < lowest ? static_cast<uint32_t>(own) : lowest; };
   sys::StoreRelease(&g_own.lowest, lower(g_own.lowest, value));  // before it is true
   sys::StoreRelease(number, value);
-  sys::StoreRelease(&g_own.lowest, lower(lower(kAskedAbout, g_own.connection), g_own.memfd));
+  sys::StoreRelease(&g_own.lowest, lower(lower(kNearNumbers, g_own.connection), g_own.memfd));
 }
 
 bool StillOurs() { return g_own.connection >= 0 && Inode(g_own.connection) == g_connection.inode; }

@@ -46,10 +46,11 @@ void Tell(protocol::MessageKind kind, uint64_t value0, uint64_t value1, const ch
 // In a forked child: closes the copies of its parent's descriptors and starts unconnected.
 void ForgetConnection(int parent_memfd);
 
+// `lowest` is asked of numbers below this alone: those that the descriptor table finds at once.
+inline constexpr uint32_t kNearNumbers = 1024;
 // The numbers of the descriptors leakhunt keeps, -1 for none: its connection and its pages.
-inline constexpr uint32_t kAskedAbout = 1024;
 struct OwnNumbers {
-  uint32_t lowest = kAskedAbout;  // no number below it is one of them; at most this
+  uint32_t lowest = kNearNumbers;  // no number below it is one of them
   int connection = -1, memfd = -1;
 };
 LEAKHUNT_HIDDEN extern constinit OwnNumbers g_own;

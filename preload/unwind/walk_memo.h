@@ -1,6 +1,6 @@
 // One walk, kept by the words it read: where they are all the same, a walk from the same registers finds the same stack.
 //
-// For code that is reached the same way again and again, as a server's open and accept are: a few comparisons in two or three
+// For code that is reached the same way again and again, as a server's open and accept are: a few comparisons in some few
 // cache lines, where a walk, known or not, goes through its own tables. In a server that enters the kernel between any two
 // of our calls, those tables are in no near cache.
 //
