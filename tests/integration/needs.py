@@ -84,6 +84,8 @@ def main():
     findings = r.json("findings", leaky)
     check("N1 is it leaking at all", findings["process_verdict"] == "leaking", findings["summary"])
     check("N1 how fast, per minute", re.search(r"leaking [\d.]+ [KM]iB/min", findings["summary"]), findings["summary"])
+    sampling = r.json("processes", leaky)["processes"][0]["sampling"]  # it allocates 4.5 MB/s: 25 blocks a second and more
+    check("N1 from blocks enough, though it sleeps and its descriptors take the budget", sampling["mean_bytes"] < 180_000, sampling)
     check("N1 time to the limit, which limit", findings["time_to_limit_s"] > 0 and findings["limit"]["kind"], findings["limit"])
     check("N1 CI can fail on it", r.text("findings", leaky, "--fail-on", "leaking", status=3) != "")
 
