@@ -39,9 +39,11 @@ std::filesystem::path DirectoryOf(const Address& address) {
 }  // namespace
 
 Address ChooseAddress(const std::string& socket_option) {
-  if (!socket_option.empty()) return {socket_option};
-  if (std::string named = Variable("LEAKHUNT_SOCKET"); !named.empty()) return {named};
-  if (geteuid() == 0) return {"/run/leakhunt/collector.sock", true, 0755, 0666};
+  // Root's: workers that give up root must reach it. Who may enter is judged by SO_PEERCRED.
+  const mode_t mode = geteuid() == 0 ? 0666 : 0600;
+  if (!socket_option.empty()) return {socket_option, false, 0, mode};
+  if (std::string named = Variable("LEAKHUNT_SOCKET"); !named.empty()) return {named, false, 0, mode};
+  if (geteuid() == 0) return {"/run/leakhunt/collector.sock", true, 0755, mode};
   if (std::string runtime = Variable("XDG_RUNTIME_DIR"); !runtime.empty()) return {runtime + "/leakhunt.sock"};
   return {"/tmp/leakhunt-" + std::to_string(geteuid()) + "/collector.sock", true};
 }
@@ -120,7 +122,7 @@ Result<Address> MakePrivateAddress() {
       continue;
     }
     Address address{path + "/collector.sock"};
-    // Workers that give up root must reach it: the name cannot be guessed, and peers are judged by SO_PEERCRED.
+    // As ChooseAddress; and the name cannot be guessed.
     if (geteuid() == 0 && chmod(path.c_str(), 0711) == 0) address.socket_mode = 0666;
     return address;
   }

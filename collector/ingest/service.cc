@@ -161,7 +161,6 @@ Result<int> ServeSpawned(const Options& given) {
   (void)!chdir("/");  // stay in nobody's way: the directory may be one to be unmounted
   UniqueFd client(options.client_fd);
   fcntl(client.Get(), F_SETFD, FD_CLOEXEC);
-  if (geteuid() == 0) address.socket_mode = 0666;  // Admittance::kRelatives
   Succession succession = Succeed(address, client.Get());
   if (succession.passed_on) return 0;
   auto service = Service::Create(options, Mode::kSpawned, ServiceSignals());

@@ -69,6 +69,13 @@ def environment_of(pid):
         return []
 
 
+def text_of(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 class Door:
     """A third user's socket, which no program of ours trusts; it counts who comes."""
 
@@ -158,6 +165,33 @@ def nginx(run):
         server.wait(timeout=20)
 
 
+def named_socket(run):
+    """The same where root's collector runs the command, and its socket has been given a name."""
+    port, place = free_port(), run.work / "named"
+    place.mkdir()
+    place.chmod(0o755)
+    (place / "nginx.conf").write_text(f"""daemon off; user nobody nogroup; worker_processes 1; pid {place}/pid; error_log {place}/error.log;
+        events {{ worker_connections 64; }} http {{ access_log off; server {{ listen 127.0.0.1:{port}; return 200; }} }}""")
+    without = {k: v for k, v in run.environment.items() if k != "LD_PRELOAD" and not k.startswith("LEAKHUNT_")}
+    server = subprocess.Popen([run.report.parent / "leakhunt-collect", "--quiet", "--interval", "500ms", "--output", place / "data",
+                               "--socket", place / "socket", "--", "nginx", "-p", place, "-c", place / "nginx.conf"], env=without)
+
+    def worker_of_nobody():
+        master = text_of(place / "pid").strip()
+        children = text_of(pathlib.Path(f"/proc/{master}/task/{master}/children")).split() if master else []
+        return next((int(p) for p in children if f"\t{NOBODY}\t" in text_of(pathlib.Path(f"/proc/{p}/status"))), None)
+
+    def recorded():
+        socket.create_connection(("127.0.0.1", port)).close()
+        return list((place / "data").glob(f"*-{worker}-*/snapshot-*.lhs"))
+    try:
+        worker = run.within(10, worker_of_nobody)
+        run.expect("a worker that gave up root reaches a socket that was given a name", worker and run.within(10, recorded))
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=20)
+
+
 def change_and_exec(run):
     # The pause: until the collector that the shell starts has opened its door.
     program = subprocess.Popen(["sh", "-c", f"sleep 1; exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups sleep 30"],
@@ -206,7 +240,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o711)
         run = Run(options.prefix, pathlib.Path(directory))
-        for case in (nginx, change_and_exec, stranger):
+        for case in (nginx, named_socket, change_and_exec, stranger):
             case(run)
         for pid in run.collectors():
             os.kill(pid, signal.SIGTERM)
