@@ -5,7 +5,8 @@
 // Under a budget b (share of the process's own CPU time) the interval that spends exactly b is T·c/b, c the share spent at T, because visits go as 1/T;
 // from exact mode, where blocks and not bytes count, T = 2·B·u/b, B bytes allocated a second of CPU and u the unit cost.
 // Descriptors and mappings are never sampled, and no interval makes them cheaper: what they cost is taken off the budget
-// first, but a sixteenth of it stays for the heap.
+// first, but a sixteenth of it stays for the heap, and 50 births a second for each percent of it, whatever they cost: a process
+// that mostly sleeps has little CPU to take a share of.
 // When T would fall below 64 bytes it is 1 (exact), until that costs more than b. Steps are damped.
 #pragma once
 
