@@ -30,6 +30,16 @@ expect "standard input and output are the command's" test "$(tr -d ' ' <out)" = 
 expect "the report is in the file" test -s report.txt
 expect "the recording is where it was asked for" test -n "$(find other -name '*.lhs')"
 
+for stream in stdout stderr; do
+  echo "an earlier line" >log
+  "$source_dir/scripts/hunt" --report "/dev/$stream" --output "log_$stream" -- echo "the command's line" >>log 2>&1 </dev/null
+  cp log out
+  expect "a log that $stream goes on with keeps what it had" test "$(head -n 2 log)" = "an earlier line
+the command's line"
+  expect "the report and the last word follow in it" test "$(grep -c -e 'handles open' -e '^hunt: the recording is in' log)" -ge 2
+  expect "the last word comes last" grep -q '^hunt: the recording is in' <(tail -n 1 log)
+done
+
 "$source_dir/scripts/hunt" --output none no-such-command-anywhere >out 2>err </dev/null
 expect "127 for a command that does not exist" test $? -eq 127
 "$source_dir/scripts/hunt" --no-such-option >out 2>err </dev/null
