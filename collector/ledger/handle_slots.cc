@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "collector/ledger/published_entries.h"
 #include "preload/protocol/layout.h"
 
 namespace leakhunt::ledger {
@@ -93,18 +94,14 @@ HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory) {
 
 std::vector<HandleTotalsOfStack> ReadHandleTallies(const PageFile& file, const PageDirectory& directory) {
   std::vector<HandleTotalsOfStack> totals;
-  protocol::HandleTally page[protocol::kPageBytes / sizeof(protocol::HandleTally)];
-  for (const Area& area : directory.Areas(protocol::AreaKind::kHandleTally)) {
-    for (uint64_t at = area.offset; at < area.offset + area.bytes; at += protocol::kPageBytes) {
-      if (!file.Read(at, page, sizeof(page))) return totals;
-      for (const protocol::HandleTally& tally : page) {
-        if (tally.used == 0 || totals.size() >= kMaxTallies) continue;
+  ForEachPublished(
+      file, directory, protocol::AreaKind::kHandleTally, &protocol::HandleTally::used,
+      [&](const protocol::HandleTally& tally) {
+        if (totals.size() >= kMaxTallies) return;
         const uint32_t type = (tally.used >> 8) & 0xFF;
         totals.push_back({tally.stack, tally.opened, tally.closed, tally.peak});
         if (type >= 1 && type <= protocol::kHandleTypes) totals.back().type = static_cast<snapshot::HandleType>(type - 1);
-      }
-    }
-  }
+      });
   return totals;
 }
 

@@ -41,19 +41,21 @@ ModuleTable ModuleTable::Read(const PageFile& file, const PageDirectory& directo
   std::vector<Entry> entries;
   std::vector<uint8_t> bytes;
   for (const Area& area : directory.Areas(protocol::AreaKind::kModules)) {
+    // The head by a read of its own, before: within one read the records might be older than the head that has them.
+    protocol::AppendHeader head;
     bytes.resize(area.bytes);
-    if (file.Read(area.offset, bytes.data(), bytes.size())) table.ReadArea(bytes, &entries);
+    const bool readable =
+        file.Read(area.offset, &head, sizeof(head)) && file.Read(area.offset, bytes.data(), bytes.size());
+    if (readable) table.ReadArea(bytes, head.used_bytes, &entries);
   }
   table.Index(std::move(entries));
   return table;
 }
 
-void ModuleTable::ReadArea(const std::vector<uint8_t>& area, std::vector<Entry>* entries) {
-  protocol::AppendHeader head;
-  std::memcpy(&head, area.data(), sizeof(head));
-  if (head.used_bytes > area.size()) ++refused_;
-  const size_t used = std::min<uint64_t>(head.used_bytes, area.size());
-  size_t at = sizeof(head);
+void ModuleTable::ReadArea(const std::vector<uint8_t>& area, uint64_t used_bytes, std::vector<Entry>* entries) {
+  if (used_bytes > area.size()) ++refused_;
+  const size_t used = std::min<uint64_t>(used_bytes, area.size());
+  size_t at = sizeof(protocol::AppendHeader);
   while (at + sizeof(protocol::ModuleRecord) <= used && entries->size() < kMaxModules) {
     protocol::ModuleRecord record;
     std::memcpy(&record, area.data() + at, sizeof(record));

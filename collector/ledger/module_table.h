@@ -36,7 +36,7 @@ class ModuleTable {
     uint32_t last_epoch = 0;
   };
 
-  void ReadArea(const std::vector<uint8_t>& area, std::vector<Entry>* entries);
+  void ReadArea(const std::vector<uint8_t>& area, uint64_t used_bytes, std::vector<Entry>* entries);
   void Index(std::vector<Entry> entries);
   size_t FirstAtStart(size_t module) const;
 

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "collector/ledger/published_entries.h"
 #include "preload/protocol/layout.h"
 
 namespace leakhunt::ledger {
@@ -18,24 +19,13 @@ std::string Text(const char (&text)[N]) {
   return std::string(text, ::strnlen(text, N));
 }
 
-// Calls visit(const Entry&) for every entry of the areas of one kind.
-template <class Entry, class Visit>
-void ForEachEntry(const PageFile& file, const PageDirectory& directory, protocol::AreaKind kind, Visit&& visit) {
-  Entry page[protocol::kPageBytes / sizeof(Entry)];
-  for (const Area& area : directory.Areas(kind)) {
-    for (uint64_t at = area.offset; at < area.offset + area.bytes; at += protocol::kPageBytes) {
-      if (!file.Read(at, page, sizeof(page))) return;
-      for (const Entry& entry : page) visit(entry);
-    }
-  }
-}
-
 }  // namespace
 
 void ThreadTable::Refresh(const PageFile& file, const PageDirectory& directory, const ProcessClock& clock) {
-  ForEachEntry<protocol::ThreadRecord>(
-      file, directory, protocol::AreaKind::kThreads, [&](const protocol::ThreadRecord& record) {
-        if (record.tid == 0 || (threads_.size() >= kMaxThreads && indices_.Find(record.index) == KeyIndex::kAbsent)) return;
+  ForEachPublished(
+      file, directory, protocol::AreaKind::kThreads, &protocol::ThreadRecord::tid,
+      [&](const protocol::ThreadRecord& record) {
+        if (threads_.size() >= kMaxThreads && indices_.Find(record.index) == KeyIndex::kAbsent) return;
         snapshot::Thread& thread = threads_[IndexOf(record.index)];
         if (thread.tid != 0) return;
         thread.tid = record.tid;
@@ -55,12 +45,12 @@ uint32_t ThreadTable::IndexOf(uint32_t thread_index) {
 ScopeTable::ScopeTable() : names_{""} { indices_.FindOrAdd(0); }
 
 void ScopeTable::Refresh(const PageFile& file, const PageDirectory& directory) {
-  ForEachEntry<protocol::ScopeRecord>(file, directory, protocol::AreaKind::kScopes,
-                                      [&](const protocol::ScopeRecord& record) {
-                                        if (record.index == 0 || record.index >= kMaxScopes) return;
-                                        const uint32_t number = indices_.FindOrAdd(record.index);
-                                        if (number == names_.size()) names_.push_back(Text(record.name));
-                                      });
+  ForEachPublished(file, directory, protocol::AreaKind::kScopes, &protocol::ScopeRecord::index,
+                   [&](const protocol::ScopeRecord& record) {
+                     if (record.index >= kMaxScopes) return;
+                     const uint32_t number = indices_.FindOrAdd(record.index);
+                     if (number == names_.size()) names_.push_back(Text(record.name));
+                   });
 }
 
 uint32_t ScopeTable::IndexOf(uint32_t scope) {

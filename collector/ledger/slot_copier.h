@@ -1,9 +1,13 @@
 // Whole copies of slots that their process goes on changing.
 //
 // A slot begins with its state word, and every change of the slot changes that word (state or generation). A copy is
-// whole when the word read after it equals the word in it. Runs of 64 KiB are read twice; slots whose word differs
-// are copied again one by one, and a slot that will not hold still is shown as void: what happens to it meanwhile is
-// in the tallies.
+// whole when the words that were read before it and after it both equal the word in it. The word in the copy does not
+// stand for the one before: the kernel copies with string moves, which read in any order (seen: the second half of 32
+// bytes before the first), so that one read says nothing of which word is older. Reads after one another are ordered:
+// the kernel's locked instructions lie between them.
+//
+// Runs of 64 KiB are read three times; slots whose words differ are copied again one by one, and a slot that will not
+// hold still is shown as void: what happens to it meanwhile is in the tallies.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +54,8 @@ class SlotCopier {
   const PageFile& file_;
   PageWriter writer_;
   std::vector<std::byte> copy_;
-  std::vector<std::byte> again_;
+  std::vector<std::byte> before_;
+  std::vector<std::byte> after_;
 };
 
 }  // namespace leakhunt::ledger

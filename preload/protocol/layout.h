@@ -173,8 +173,9 @@ enum class SlotState : uint8_t {
 enum class BlockKind : uint8_t { kHeap = 0, kMmap = 1, kThread = 2, kShm = 3 };
 
 // 32 bytes, one writer at a time (the claimant of the guest's private entry). Publication: the words are stored
-// relaxed, then `state` is release-stored as kLive. A reader copies the slot, then re-reads `state`; equal means the
-// copy is whole. Identity of a block = (file offset of slot, generation).
+// relaxed, then `state` is release-stored as kLive. A reader reads `state`, then copies the slot, then reads `state`
+// again, each by a read of its own; the same word in all three means the copy is whole. Identity of a block = (file
+// offset of slot, generation).
 struct RecordSlot {
   uint64_t state;            // bits 0-7 SlotState; bits 8-63 generation, new at each birth and resize; bits 8-23 of it
                              // also name the thread that allocated (ThreadOf), because runs outlive their threads
