@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What tracking descriptors costs: loops of the calls themselves, a server's request, and the throughput of nginx and redis.
 
-    compare.py --build DIR [--rounds N] [--json FILE]
+    compare.py --build DIR [--rounds N] [--only CASE]... [--json FILE]
 
 Loops: native and recorded runs alternate; CPU of the process a turn; many short runs, for a neighbour on the machine makes
 whole seconds slow, and the ratio is of two runs that follow each other. A request: server_request.c, which leads it through the
@@ -9,10 +9,14 @@ library and around it in turn, in one process; what is more is known to some nan
 leakhunt-collect, share one processor and are loaded at the same time from another, so that what disturbs one disturbs
 both; they are started anew for each pair, because where a process lies in memory is worth a percent, too. The ratios
 are of requests in the same time and of CPU a request, the median of the pairs.
+
+The error of a ratio is a standard error: of a median, that of the mean times sqrt(pi / 2) (of normal samples; Kendall & Stuart,
+The Advanced Theory of Statistics I, 10.11).
 """
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import re
@@ -29,14 +33,21 @@ TARGETS = {"open": 1.15, "accept": 1.15, "dup": 1.5, "pipe": 1.15, "nginx": 0.99
            "nginx, 20 a connection": 0.99, "nginx, 20 a connection CPU": 1.01}
 
 
+def median_and_error(ratios):
+    error = math.sqrt(math.pi / 2) * statistics.stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else None
+    return {"ratio": round(statistics.median(ratios), 4), "ratio_error": error and round(error, 4)}
+
+
 def collect(build, work, *settings):
     return [str(build / "collector/leakhunt-collect"), "--quiet", "--output", str(work / "data"), *settings, "--"]
 
 
-def loops(build, work, rounds):
+def loops(build, work, rounds, wanted):
     program = str(build / "tests/bench/handles/handle_loops")
     pinned = ["taskset", "-c", "0"] if os.cpu_count() > 1 else []
     for name, count in (("open", 40_000), ("accept", 4_000), ("dup", 100_000), ("pipe", 20_000)):
+        if not wanted(name):
+            continue
         command = pinned + [program, name, str(count)]
         pairs = []
         for _ in range(rounds * 5):
@@ -45,10 +56,12 @@ def loops(build, work, rounds):
             pairs.append((native, recorded))
         native, recorded = (statistics.median(column) for column in zip(*pairs))
         yield {"case": name, "unit": "ns a turn", "native": native, "leakhunt": recorded,
-               "ratio": round(statistics.median(b / a for a, b in pairs), 4)}
+               **median_and_error([b / a for a, b in pairs])}
 
 
-def request(build, work, rounds):
+def request(build, work, rounds, wanted):
+    if not wanted("request"):
+        return
     (work / "file").write_bytes(bytes(750))
     pinned = ["taskset", "-c", "0"] if os.cpu_count() > 1 else []
     # A far interval: a process that goes around the library half of the time would spend its whole budget in the other half.
@@ -57,7 +70,8 @@ def request(build, work, rounds):
     for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
         way, native, more, error = line.split()[0], *map(float, line.split()[1:])
         yield {"case": "request" if way == "all" else f"request, {way} alone", "unit": "ns a request", "native": native,
-               "leakhunt": native + more, "ratio": round(1 + more / native, 4), "more": more, "standard_error": error}
+               "leakhunt": native + more, "ratio": round(1 + more / native, 4), "ratio_error": round(error / native, 5),
+               "more": more, "standard_error": error}
 
 
 def free_port():
@@ -162,11 +176,13 @@ def one_pair(build, work, name, command, load, said):
     return [(rate, ns / (requests or REDIS_REQUESTS_A_SECOND * LOADED_S)) for (rate, requests), ns in zip(answers, spent)]
 
 
-def services(build, work, rounds):
+def services(build, work, rounds, wanted):
     for name, program, command, load, said in (
             ("nginx", "nginx", nginx, load_nginx, wrk_said),
             ("nginx, 20 a connection", "nginx", nginx_of_short_connections, load_nginx, wrk_said),
             ("redis", "redis-server", redis, load_redis, redis_benchmark_said)):
+        if not wanted(name):
+            continue
         if shutil.which(program) is None:
             print(f"{program} is not installed", file=sys.stderr)
             continue
@@ -175,7 +191,7 @@ def services(build, work, rounds):
             native, recorded = ([pair[side][which] for pair in pairs] for side in (0, 1))
             ratios = sorted(b / a for a, b in zip(native, recorded))
             yield {"case": case, "unit": unit, "native": round(statistics.median(native), 1),
-                   "leakhunt": round(statistics.median(recorded), 1), "ratio": round(statistics.median(ratios), 4),
+                   "leakhunt": round(statistics.median(recorded), 1), **median_and_error(ratios),
                    "ratio_low": round(ratios[0], 4), "ratio_high": round(ratios[-1], 4)}
 
 
@@ -183,19 +199,25 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True, type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", action="append", metavar="CASE", help="open, request, nginx, redis, ... (default: all)")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     build, work = options.build.resolve(), pathlib.Path(tempfile.mkdtemp(prefix="leakhunt-bench-"))
     work.chmod(0o755)
     try:
-        rows = list(loops(build, work, options.rounds)) + list(request(build, work, options.rounds)) + list(services(build, work, 2 * options.rounds))
+        def wanted(case):
+            return not options.only or case in options.only
+
+        rows = [*loops(build, work, options.rounds, wanted), *request(build, work, options.rounds, wanted),
+                *services(build, work, 2 * options.rounds, wanted)]
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    print("| case | unit | native | leakhunt | ratio | target |\n|---|---|---:|---:|---:|---:|")
+    print("| case | unit | native | leakhunt | ratio | error | target |\n|---|---|---:|---:|---:|---:|---:|")
     for row in rows:
         bound = TARGETS.get(row["case"])
         target = "" if bound is None else f"{'<=' if bound > 1 else '>='} {bound}"
-        print(f"| {row['case']} | {row['unit']} | {row['native']:.6g} | {row['leakhunt']:.6g} | {row['ratio']:.3f} | "
+        error = "" if row["ratio_error"] is None else f"{row['ratio_error']:.4f}"
+        print(f"| {row['case']} | {row['unit']} | {row['native']:.6g} | {row['leakhunt']:.6g} | {row['ratio']:.3f} | {error} | "
               f"{target} |")
     if options.json:
         options.json.write_text(json.dumps({"schema": "leakhunt/bench-handles/1", "processors": os.cpu_count(),
