@@ -73,8 +73,11 @@ Status PageFile::RefreshSize() {
 }
 
 Result<protocol::ProcessHeader> PageFile::ReadHeader() const {
-  protocol::ProcessHeader header;
-  if (size_bytes_ < kSmallestFile || !Read(kHeaderOffset, &header, sizeof(header))) {
+  // Points are counted in one read and taken from the next: within one, they might be older than their number (see
+  // slot_copier.h).
+  protocol::ProcessHeader seen, header;
+  if (size_bytes_ < kSmallestFile || !Read(kHeaderOffset, &seen, sizeof(seen)) ||
+      !Read(kHeaderOffset, &header, sizeof(header))) {
     return Error{fmt::format("the shared pages are too short: {} bytes", size_bytes_)};
   }
   if (header.magic != protocol::kLayoutMagic) return Error{"the shared pages have no process header"};
@@ -82,8 +85,8 @@ Result<protocol::ProcessHeader> PageFile::ReadHeader() const {
     return Error{fmt::format("the shared pages are of layout version {}, this collector reads version {}",
                              header.version, protocol::kLayoutVersion)};
   }
-  header.activity_points = std::min(header.activity_points, protocol::kActivityPoints);
-  header.sampling_points = std::min(header.sampling_points, protocol::kSamplingPoints);
+  header.activity_points = std::min({header.activity_points, seen.activity_points, protocol::kActivityPoints});
+  header.sampling_points = std::min({header.sampling_points, seen.sampling_points, protocol::kSamplingPoints});
   header.command_bytes = std::min<uint32_t>(header.command_bytes, sizeof(header.command));
   header.extents = std::min(header.extents, protocol::kMaxExtents);
   Terminate(header.name);

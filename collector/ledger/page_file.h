@@ -28,7 +28,7 @@ class PageFile {
   uint64_t size_bytes() const { return size_bytes_; }
   Status RefreshSize();
 
-  // Copy with counts clamped to their arrays and texts terminated.
+  // Copy with counts clamped to their arrays and texts terminated. Points added meanwhile may be missing.
   Result<protocol::ProcessHeader> ReadHeader() const;
 
  private:

@@ -22,22 +22,37 @@
 #include "whole_capture.h"
 #include "preload/protocol/thinning.h"
 
-// While set, reads of a slot and more take the words behind the first, then call this, then take the first: an order
-// that the kernel's copy may have, but hardly ever shows.
-static std::function<void()> g_between_first_and_rest;  // NOLINT(cert-err58-cpp): an empty one
+// An order that the kernel's copy may have, but hardly ever shows: while one of these lives, reads of more than `first`
+// bytes take those behind them, then call `act`, then take the first.
+class Between {
+ public:
+  Between(size_t first, std::function<void()> act) : first_(first), act_(std::move(act)) { now_ = this; }
+  ~Between() { now_ = nullptr; }
+  Between(const Between&) = delete;
+  Between& operator=(const Between&) = delete;
+
+  static const Between* Now() { return now_; }
+  size_t first() const { return first_; }
+  void Act() const { act_(); }
+
+ private:
+  static inline const Between* now_ = nullptr;
+  size_t first_;
+  std::function<void()> act_;
+};
 
 // In place of libc's, for the whole program.
 extern "C" ssize_t pread(int fd, void* into, size_t bytes, off_t offset) {
-  constexpr size_t kFirst = sizeof(uint64_t);
   const auto read = [&](size_t from, size_t count) {
     return static_cast<ssize_t>(
         ::syscall(SYS_pread64, fd, static_cast<char*>(into) + from, count, offset + static_cast<off_t>(from)));
   };
-  if (!g_between_first_and_rest || bytes <= kFirst) return read(0, bytes);
-  const ssize_t rest = read(kFirst, bytes - kFirst);
-  g_between_first_and_rest();
-  const ssize_t first = read(0, kFirst);
-  return first < static_cast<ssize_t>(kFirst) || rest < 0 ? first : first + rest;
+  const Between* between = Between::Now();
+  if (between == nullptr || bytes <= between->first()) return read(0, bytes);
+  const ssize_t rest = read(between->first(), bytes - between->first());
+  between->Act();
+  const ssize_t first = read(0, between->first());
+  return first < static_cast<ssize_t>(between->first()) || rest < 0 ? first : first + rest;
 }
 
 namespace leakhunt::ledger {
@@ -128,14 +143,13 @@ class RebornSlot {
     uint64_t generation = 1;
     Rebirth(slot, generation);
     int reads = 0;
-    g_between_first_and_rest = [&] {
+    const Between between(sizeof(slot->state), [&] {
       if (in_read_(reads++)) Rebirth(slot, ++generation);
-    };
+    });
     SlotCopier copier(*file, PageWriter::kActive);
     copier.ForEach<RecordSlot>(Area{area_, protocol::kPageBytes, 1}, [&](uint64_t, const RecordSlot& copy) {
       if (protocol::StateOf(copy.state) == SlotState::kLive) live.push_back(copy);
     });
-    g_between_first_and_rest = nullptr;
     return live;
   }
 
@@ -170,13 +184,13 @@ TEST(PageLive, AThreadIsShownWithItsNameOrNotYet) {
     const PageDirectory directory = PageDirectory::Read(*file, 1);
     const ProcessClock clock(*file->ReadHeader(), testing::kStartedMs + 1000);
     int reads = 0;
-    g_between_first_and_rest = [&] {
+    const Between between(sizeof(uint64_t), [&] {
       if (reads++ != in_read) return;
       auto* record = mapping.At<protocol::ThreadRecord>(area);
       std::strcpy(record->name, "worker");
       record->index = 1;
       std::atomic_ref(record->tid).store(7, std::memory_order_release);
-    };
+    });
     ThreadTable threads;
     for (int sweep = 0; sweep < 2; ++sweep) {
       threads.Refresh(*file, directory, clock);
@@ -188,8 +202,34 @@ TEST(PageLive, AThreadIsShownWithItsNameOrNotYet) {
         EXPECT_EQ(thread.name, "worker") << "published in read " << in_read << ", sweep " << sweep;
       }
     }
-    g_between_first_and_rest = nullptr;
     EXPECT_GT(reads, in_read);
+  }
+}
+
+TEST(PageLive, APointOfTheHeaderIsShownWithItsContentsOrNotYet) {
+  constexpr uint64_t kMeanBytes = 65'536;
+  for (int in_read = 0; in_read < 2; ++in_read) {
+    PageBuilder pages;
+    UniqueFd fd = pages.Seal();
+    const Mapping mapping(fd.Get(), protocol::kExtentBytes);
+    Result<PageFile> file = PageFile::Open(std::move(fd));
+    ASSERT_TRUE(file);
+    auto* header = mapping.At<protocol::ProcessHeader>(protocol::kPageBytes);
+    const uint32_t before = header->sampling_points;
+    int reads = 0;
+    const Between between(offsetof(protocol::ProcessHeader, activity), [&] {
+      if (reads++ != in_read) return;
+      header->sampling[before] = {.time_ns = 5, .mean_bytes = kMeanBytes};
+      std::atomic_ref(header->sampling_points).store(before + 1, std::memory_order_release);
+    });
+    const Result<protocol::ProcessHeader> first = file->ReadHeader();
+    const Result<protocol::ProcessHeader> second = file->ReadHeader();
+    ASSERT_TRUE(first && second);
+    if (first->sampling_points != before) {
+      EXPECT_EQ(first->sampling[before].mean_bytes, kMeanBytes) << "added in read " << in_read;
+    }
+    ASSERT_EQ(second->sampling_points, before + 1);
+    EXPECT_EQ(second->sampling[before].mean_bytes, kMeanBytes);
   }
 }
 
