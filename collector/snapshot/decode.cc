@@ -31,6 +31,9 @@ class Decoder {
   void U(uint32_t tag, T& value) {
     if (Take(tag, protozero::pbf_wire_type::varint)) value = static_cast<T>(Clamp<T>(in_.get_uint64()));
   }
+  void Interval(uint32_t tag, uint64_t& value) {
+    if (Take(tag, protozero::pbf_wire_type::varint)) value = std::max<uint64_t>(in_.get_uint64(), 1);
+  }
   template <typename T>
   void I(uint32_t tag, T& value) {
     if (Take(tag, protozero::pbf_wire_type::varint)) value = static_cast<T>(in_.get_sint64());

@@ -1,6 +1,8 @@
 // Writes the snapshot message, whole or its rows one by one. Values equal to the default are left out, as proto3 does.
 #include <protozero/pbf_writer.hpp>
 
+#include <algorithm>
+
 #include "collector/snapshot/fields.h"
 #include "collector/snapshot/message.h"
 
@@ -18,6 +20,7 @@ class Encoder {
   void U(uint32_t tag, T value) {
     if (auto v = static_cast<uint64_t>(value)) out_.add_uint64(tag, v);
   }
+  void Interval(uint32_t tag, uint64_t value) { out_.add_uint64(tag, std::max<uint64_t>(value, 1)); }
   void I(uint32_t tag, int64_t value) {
     if (value != 0) out_.add_sint64(tag, value);
   }

@@ -4,7 +4,7 @@
 // snapshot.proto says the same for other programs; a test holds the two together. Field numbers are never reused and
 // types never change: a new fact gets a new number, and readers skip numbers they do not know.
 //
-// An archive `a` offers: U unsigned, enum or bool (varint) · I signed (zigzag varint) · D double (fixed64) ·
+// An archive `a` offers: U unsigned, enum or bool (varint) · Interval sampling interval (varint; 0 is 1) · I signed (zigzag varint) · D double (fixed64) ·
 // H hash (fixed64) · S string · O optional<int> · M message · Rep repeated messages · Strs repeated strings ·
 // Us packed varints · Is packed zigzag varints · Index, Fd: the value + 1, so that "none" (kNoModule, -1) is the
 // default that is not written.
@@ -145,12 +145,12 @@ void Fields(auto& a, Like<ProcessInfo> auto& p) {
 
 void Fields(auto& a, Like<SamplingChange> auto& c) {
   a.I(1, c.time_ms);
-  a.U(2, c.mean_bytes);
+  a.Interval(2, c.mean_bytes);
 }
 
 void Fields(auto& a, Like<Sampling> auto& s) {
   a.U(1, s.exact);
-  a.U(2, s.mean_bytes);
+  a.Interval(2, s.mean_bytes);
   a.D(3, s.budget_percent);
   a.D(4, s.measured_overhead_percent);
   a.Rep(5, s.history);

@@ -133,6 +133,21 @@ TEST(Defects, UnknownFieldsAreSkipped) {
   EXPECT_EQ(EncodeMessage(*read), EncodeMessage(SampleSnapshot()));
 }
 
+// proto3 does not tell a 0 that is written from none: both are an interval of 1, and stay so.
+TEST(Defects, AnIntervalOfZeroIsOne) {
+  const std::string zeros("\x32\x08\x10\x00\x2a\x04\x08\x02\x10\x00", 10);  // sampling: mean 0, since ms 1 mean 0
+  const std::string none("\x32\x04\x2a\x02\x08\x02", 6);
+  Result<Snapshot> read = ParseSnapshot(FileOf(zeros), "x.lhs");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->sampling.mean_bytes, 1u);
+  ASSERT_EQ(read->sampling.history.size(), 1u);
+  EXPECT_EQ(read->sampling.history[0].time_ms, 1);
+  EXPECT_EQ(read->sampling.history[0].mean_bytes, 1u);
+  Result<Snapshot> absent = ParseSnapshot(FileOf(none), "x.lhs");
+  ASSERT_TRUE(absent) << absent.error().message;
+  EXPECT_EQ(EncodeMessage(*read), EncodeMessage(*absent));
+}
+
 struct Hostile {
   const char* name;
   void (*spoil)(Snapshot&);
