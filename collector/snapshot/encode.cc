@@ -1,5 +1,5 @@
-// Writes the snapshot message, whole or its rows one by one. Values equal to the default are left out, as proto3 does, but for
-// sampling intervals, whose default here is 1.
+// Writes the snapshot message, whole or its rows one by one. Values equal to the default are left out, as proto3 does,
+// but for sampling intervals, whose default here is 1.
 #include <protozero/pbf_writer.hpp>
 
 #include <algorithm>

@@ -5,9 +5,9 @@
 // types never change: a new fact gets a new number, and readers skip numbers they do not know.
 //
 // An archive `a` offers: U unsigned, enum or bool (varint) · Interval a sampling interval in bytes (varint; 0 is read as
-// 1 and never written) · I signed (zigzag varint) · D double (fixed64) · H hash (fixed64) · S string · O optional<int> · M message · Rep repeated messages · Strs repeated strings ·
-// Us packed varints · Is packed zigzag varints · Index, Fd: the value + 1, so that "none" (kNoModule, -1) is the
-// default that is not written.
+// 1 and never written) · I signed (zigzag varint) · D double (fixed64) · H hash (fixed64) · S string ·
+// O optional<int> · M message · Rep repeated messages · Strs repeated strings · Us packed varints · Is packed zigzag
+// varints · Index, Fd: the value + 1, so that "none" (kNoModule, -1) is the default that is not written.
 #pragma once
 
 #include <type_traits>
