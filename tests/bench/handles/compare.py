@@ -11,7 +11,7 @@ both; they are started anew for each pair, because where a process lies in memor
 are of requests in the same time and of CPU a request, the median of the pairs.
 
 The error of a ratio is a standard error: of a median, that of the mean times sqrt(pi / 2) (of normal samples; Kendall & Stuart,
-The Advanced Theory of Statistics I, 10.11).
+The Advanced Theory of Statistics I, on standard errors of quantiles).
 """
 
 import argparse
@@ -31,6 +31,9 @@ import time
 
 TARGETS = {"open": 1.15, "accept": 1.15, "dup": 1.5, "pipe": 1.15, "nginx": 0.99, "redis": 0.99, "nginx CPU": 1.01, "redis CPU": 1.01,
            "nginx, 20 a connection": 0.99, "nginx, 20 a connection CPU": 1.01}
+
+
+CASES = ("open", "accept", "dup", "pipe", "request", "nginx", "nginx, 20 a connection", "redis")
 
 
 def median_and_error(ratios):
@@ -199,7 +202,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True, type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", action="append", metavar="CASE", help="open, request, nginx, redis, ... (default: all)")
+    parser.add_argument("--only", action="append", choices=CASES, help="(default: all)")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     build, work = options.build.resolve(), pathlib.Path(tempfile.mkdtemp(prefix="leakhunt-bench-"))
