@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "collector/ledger/block_sums.h"
+#include "collector/ledger/handle_births.h"
 #include "collector/ledger/handle_reconciler.h"
 #include "collector/ledger/handle_rows.h"
 #include "collector/ledger/handle_slots.h"
@@ -54,6 +55,7 @@ struct ProcessLedger::State {
   PageFile file;
   Sightings site_sightings;
   Sightings handle_sightings;
+  HandleBirths handle_births;
   HandleReconciler reconciler;
 };
 
@@ -132,6 +134,7 @@ Result<Unit> Capturing::Run() {
 
 Status Capturing::Handles() {
   HandleSighting seen = ReadHandles(&copier_, directory_);
+  state_.handle_births.Mend(&seen, clock_.TickAt(options_.now_ms));
   if (Status looked = LookAgain(); !looked) return looked;
   const std::vector<HandleTotalsOfStack> totals = ReadHandleTallies(file_, directory_);
   std::vector<uint32_t> references;

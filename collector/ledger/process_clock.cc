@@ -19,12 +19,17 @@ ProcessClock::ProcessClock(const protocol::ProcessHeader& header, int64_t now_ms
   if (header.activity_points > 0) {
     latest_ms = std::max(latest_ms, MonotonicMs(header.activity[header.activity_points - 1].time_ns));
   }
-  const int64_t ticks = (latest_ms - started_ms_) / kTickMs + 1;
-  now_tick_ = static_cast<uint32_t>(std::clamp<int64_t>(ticks, 0, 0xFFFF'FFFF));
+  now_tick_ = TickAt(latest_ms);
   while ((now_tick_ >> cohort_shift_) >= kMaxCohorts) ++cohort_shift_;
 }
 
 int64_t ProcessClock::TickMs(uint32_t tick) const { return started_ms_ + static_cast<int64_t>(tick) * kTickMs; }
+
+// Tick 1 is the first (NowTick, in the guest).
+uint32_t ProcessClock::TickAt(int64_t time_ms) const {
+  const int64_t ticks = (Bounded(time_ms) - started_ms_) / kTickMs + 1;
+  return static_cast<uint32_t>(std::clamp<int64_t>(ticks, 0, 0xFFFF'FFFF));
+}
 
 int64_t ProcessClock::MonotonicMs(uint64_t monotonic_ns) const {
   if (monotonic_ns <= started_ns_) return started_ms_;

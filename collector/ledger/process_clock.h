@@ -21,6 +21,7 @@ class ProcessClock {
 
   int64_t started_ms() const { return started_ms_; }
   int64_t TickMs(uint32_t tick) const;
+  uint32_t TickAt(int64_t time_ms) const;  // 0: before the start
   int64_t MonotonicMs(uint64_t monotonic_ns) const;
 
   uint32_t CohortOf(uint32_t birth_tick) const;

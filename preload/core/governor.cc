@@ -15,6 +15,8 @@ namespace {
 constexpr uint64_t kTickNs = 100'000'000;
 constexpr uint64_t kForkAndExecNs = 20'000'000;
 constexpr double kVisitsPerBlock = 2;  // a birth and a death
+constexpr uint64_t kManyVisitsNs = 20'000'000;  // kHousekeepEvery within this are many
+constexpr uint32_t kMostGranted = 32;
 // What the heap is given whatever it costs, a second of time and not of CPU: fewer births say nothing about a leak within minutes.
 // A visit takes some 0.8 us in a service that uses 3 % of a processor: this is 0.01 % of one, more than the budget only
 // where a process uses less than 1 % of one, or its descriptors take it.
@@ -118,6 +120,21 @@ void Tick(uint64_t now_ns) {
   transport::KeepConnected(now_ns);
 }
 
+// When the next housekeeping is due, and whether its visit is timed. The one before a timed visit is the visit before it: the longer
+// way, which an opening seldom takes, would cost more than it does where it is taken often.
+void ChooseNext(ThreadState* state, uint64_t visit, uint64_t now_ns) {
+  if (state->timing || visit == 0) {
+    state->timing_due = visit + kTimedEvery;
+  } else {
+    const uint64_t usual_ns = kManyVisitsNs * (state->visits - state->visits_counted) / kHousekeepEvery;
+    state->housekeep_every = now_ns - state->housekept_ns < usual_ns ? kHousekeepEveryOfMany : kHousekeepEvery;
+    state->housekept_ns = now_ns;
+  }
+  state->timing = visit + 1 >= state->timing_due;
+  const uint64_t next = visit + (visit == 0 ? kHousekeepEvery : state->housekeep_every);
+  state->housekeeping_due = state->timing ? visit + 1 : next < state->timing_due ? next : state->timing_due - 1;
+}
+
 }  // namespace
 
 void PublishFallbackWalks() {
@@ -133,29 +150,43 @@ void ForgetMeasurements() {
   g_governor.parents_fallback_walks = unwind::Counters().general_walks;
 }
 
-void BeginTimedVisit(ThreadState* state) {
+void BeginDueVisit(ThreadState* state) {
+  if (!state->timing) return;
   state->heap_visits_before = state->heap_visits_pending;
   if (g_governor.clock_cost_ns == 0) sys::StoreRelaxed(&g_governor.clock_cost_ns, ClockCost());
   sys::StoreRelaxed(&g_governor.timed_start_ns, sys::MonotonicNs());
 }
 
-// After the first visit of a thread, and every kHousekeepEvery.
+bool GrantOpenings(ThreadState* state) {
+  if (__builtin_expect(state->visits >= state->housekeeping_due, 0)) return false;
+  const uint32_t tick = NowTick();  // never 0, which is the opening_tick of a thread that was granted none
+  uint32_t granted = 1;
+  if (tick == state->opening_tick) granted = state->granted_openings < kMostGranted ? 2 * state->granted_openings : kMostGranted;
+  state->opening_tick = tick;
+  state->granted_openings = state->openings_left = granted;
+  state->visits += granted;
+  return true;
+}
+
 void Housekeep(ThreadState* state) {
   Governor& g = g_governor;
   const uint64_t visit = state->visits - 1;
-  if (visit % kTimedEvery == 0 && visit != 0) {
+  if (state->timing) {
     uint64_t cost = sys::MonotonicNs() - sys::LoadRelaxed(&g.timed_start_ns);
     cost = cost > g.clock_cost_ns ? cost - g.clock_cost_ns : 0;
     uint64_t* unit = state->heap_visits_pending != state->heap_visits_before ? &g.heap_unit_cost_ns : &g.other_unit_cost_ns;
     if (cost < 100'000) sys::StoreRelaxed(unit, (sys::LoadRelaxed(unit) * 7 + cost) / 8);  // else: preempted
-    ++state->visits;  // an odd distance to the next: births and deaths may take turns, and each must have its own
   }
+  const uint64_t now = sys::MonotonicCoarseNs();
+  ChooseNext(state, visit, now);
   if (visit == 0) return;
+  const uint64_t done = state->visits - state->visits_counted;
+  state->visits_counted = state->visits;
   protocol::ProcessHeader* header = Header();
-  sys::AddRelaxed(&header->slow_visits, kHousekeepEvery);
-  const uint64_t heap = state->heap_visits_pending < kHousekeepEvery ? state->heap_visits_pending : kHousekeepEvery;
+  sys::AddRelaxed(&header->slow_visits, done);
+  const uint64_t heap = state->heap_visits_pending < done ? state->heap_visits_pending : done;
   const uint64_t own_ns = heap * sys::LoadRelaxed(&g.heap_unit_cost_ns) +
-                          (kHousekeepEvery - heap) * sys::LoadRelaxed(&g.other_unit_cost_ns);
+                          (done - heap) * sys::LoadRelaxed(&g.other_unit_cost_ns);
   sys::AddRelaxed(&header->own_cpu_ns, own_ns);
   sys::AddRelaxed(&g.heap_visits, state->heap_visits_pending);
   state->heap_visits_pending = 0;
@@ -166,7 +197,6 @@ void Housekeep(ThreadState* state) {
   }
   state->activity_pending = 0;
   PublishFallbackWalks();
-  uint64_t now = sys::MonotonicCoarseNs();
   uint64_t due = sys::LoadRelaxed(&g.next_tick_ns);
   if (now < due || !sys::CompareExchange(&g.next_tick_ns, due, now + kTickNs)) return;
   if (state->record != nullptr) sys::Call(SYS_prctl, 16 /* PR_GET_NAME */, sys::Word(state->record->name));

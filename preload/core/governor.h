@@ -1,6 +1,6 @@
 // The cost of leakhunt in the program: measured, and held under the budget by choosing the sampling interval.
 //
-// Cost = visits to the slow path x the unit cost; one visit in 512 is timed, those of the heap and all others apart. A timed opening
+// Cost = visits to the slow path x the unit cost; one visit in 511 is timed, those of the heap and all others apart. A timed opening
 // takes the longer way (usual_handles.h), so what descriptors cost is rather said too high.
 // Under a budget b (share of the process's own CPU time) the interval that spends exactly b is T·c/b, c the share spent at T, because visits go as 1/T;
 // from exact mode, where blocks and not bytes count, T = 2·B·u/b, B bytes allocated a second of CPU and u the unit cost.
@@ -19,30 +19,32 @@ namespace leakhunt::core {
 
 inline constexpr uint64_t kFirstIntervalBytes = 64 * 1024;  // with a budget, until the first measurement
 
-inline constexpr uint64_t kTimedEvery = 512;
-inline constexpr uint64_t kHousekeepEvery = 64;
+// Visits of a thread from one housekeeping to the next; so many where they come so fast that these, too, are a blink of an eye.
+inline constexpr uint64_t kHousekeepEvery = 64, kHousekeepEveryOfMany = 512;
+inline constexpr uint64_t kTimedEvery = 511;  // odd: births and deaths may take turns, and each must have its own
 
 // Around the work of one visit to the slow path.
-LEAKHUNT_ASIDE void BeginTimedVisit(ThreadState* state);
+LEAKHUNT_ASIDE void BeginDueVisit(ThreadState* state);
 inline void VisitBegin(ThreadState* state) {
-  if (__builtin_expect(state->visits % kTimedEvery == 0, 0)) BeginTimedVisit(state);
+  state->visits -= state->openings_left;
+  state->openings_left = 0;  // a visit takes time; nor is an opening dated before its stack was known
+  if (__builtin_expect(state->visits >= state->housekeeping_due, 0)) BeginDueVisit(state);
 }
 LEAKHUNT_ASIDE void Housekeep(ThreadState* state);
 inline void VisitEnd(ThreadState* state) {
-  if (__builtin_expect(state->visits++ % kHousekeepEvery == 0, 0)) Housekeep(state);
+  if (__builtin_expect(state->visits++ >= state->housekeeping_due, 0)) Housekeep(state);
 }
-// The next visit has more to do than to be counted.
-inline bool VisitIsSpecial(const ThreadState* state) {
-  static_assert(kTimedEvery % kHousekeepEvery == 0);
-  return state->visits % kHousekeepEvery == 0;
-}
-inline void CountVisit(ThreadState* state) { ++state->visits; }
+
+// Some openings, one at least, for usual_handles.h to make without any visit of theirs: counts them as visits already, and dates
+// them. More than one only while openings come so fast that all before them were of the same tick. False, with nothing
+// done: housekeeping is due.
+LEAKHUNT_ASIDE bool GrantOpenings(ThreadState* state);
 
 // The mean interval of the whole process from now on; threads adopt it at their next visit. Clamped to what
 // protocol::EncodeInterval expresses. Written to the header's history.
 void SetInterval(uint64_t interval_bytes);
 
-// Writes the unwinder's count to the header. Done every kHousekeepEvery visits; to be done once more at the end.
+// Writes the unwinder's count to the header. Done at each housekeeping; to be done once more at the end.
 void PublishFallbackWalks();
 
 // In a new process image or forked child: nothing measured yet (its CPU clock and counters start at 0).

@@ -113,9 +113,10 @@ void ObjectsUnloaded();
 // Switches off for good after an impossible state; one line.
 void SwitchOff(const char* why);
 
-// Ticks since start, at least 1.
+// Ticks since start, at least 1: the coarse clock may still stand before it.
 inline uint32_t NowTick() {
-  return static_cast<uint32_t>((sys::MonotonicCoarseNs() - g_process.started_ns + protocol::kTickNs) / protocol::kTickNs);
+  const uint64_t now = sys::MonotonicCoarseNs();
+  return 1 + (now > g_process.started_ns ? static_cast<uint32_t>((now - g_process.started_ns) / protocol::kTickNs) : 0);
 }
 
 protocol::ProcessHeader* Header();

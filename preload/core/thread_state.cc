@@ -72,6 +72,7 @@ void BeginThread(ThreadState* state, uint32_t tid) {
   }
   for (auto& limits : state->limits) limits = {};
   state->scope_depth = 0;
+  state->openings_left = state->opening_tick = 0;
   uint64_t seed = g_process.seed + index * 0x9E37'79B9'7F4A'7C15u;
   state->sampler.Seed(seed ^ (uint64_t{index} << 32));
   state->sampler.SetInterval(sys::LoadRelaxed(&g_process.interval_bytes), &t_local.countdown);

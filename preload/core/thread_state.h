@@ -82,6 +82,9 @@ struct ThreadState {
   protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
   protocol::HandleSlot* spare_slot = nullptr;   // another: a server keeps a connection open while it opens and closes files
   uint32_t recent_tally = 0;    // reference of the last opening's, if its walk was known; ~0: none yet
+  uint32_t openings_left = 0;   // of those that GrantOpenings granted; they are counted in `visits`
+  uint32_t opening_tick = 0;    // when they were granted
+  uint32_t granted_openings = 0;
   unwind::PathCache* paths = nullptr;  // made at the first walk under a small interval, or when there have been many visits
   uint64_t innermost_pc = 0;
   unwind::StackLimits limits[kStackLimitsCached] = {};
@@ -111,6 +114,12 @@ struct ThreadState {
   uint32_t tally_index_bits = 0;
 
   uint32_t next_limits = 0;
+  uint64_t housekeeping_due = 0;     // at a visit of this number
+  uint64_t timing_due = 0;           // at the first housekeeping from this number on
+  bool timing = false;               // the visit of the next housekeeping is timed
+  uint64_t housekeep_every = 0;
+  uint64_t visits_counted = 0;       // in the header
+  uint64_t housekept_ns = 0;         // when that was done last, but for a timed visit
   uint64_t heap_visits_pending = 0;  // of heap blocks: those the interval governs; not yet added to the governor's
   uint64_t heap_visits_before = 0;   // when the visit that is timed began
   uint64_t activity_pending = 0;  // weight not yet added to the process's activity clock

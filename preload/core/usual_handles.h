@@ -104,21 +104,21 @@ inline OpeningPlace* PlaceOf(ThreadState* state, const unwind::CallerRegisters& 
 // HandleOpened, if it is the usual one, of a number whose word in the table is `word`.
 [[gnu::always_inline]] inline bool OpenedAsUsual(uint64_t* word, int fd, const HandleDescription& description, const unwind::CallerRegisters& caller) {
   ThreadState* const state = NothingUnusual(HandleTypes(description.type));
-  if (__builtin_expect(state == nullptr || VisitIsSpecial(state), 0)) return false;
+  if (__builtin_expect(state == nullptr, 0)) return false;
   t_local.busy = 1;
   asm volatile("" ::: "memory");  // a signal handler of this thread sees busy before anything below
   const OpeningPlace* const place = PlaceOf(state, caller);
   protocol::HandleSlot** const kept = state->handle_slot != nullptr ? &state->handle_slot : &state->spare_slot;
   protocol::HandleSlot* const slot = *kept;
-  const bool usual = slot != nullptr && place->walk.Holds(caller, unwind::CurrentEpoch());
+  bool usual = slot != nullptr && place->walk.Holds(caller, unwind::CurrentEpoch());
+  if (__builtin_expect(usual && state->openings_left == 0, 0)) usual = GrantOpenings(state);
   if (__builtin_expect(usual, 1)) {
-    const uint32_t tick = NowTick();
-    CountVisit(state);
+    --state->openings_left;
     *kept = nullptr;
     const Opening opening = {place->stack, place->reference, place->tally};
     if (opening.tally == nullptr) __builtin_unreachable();  // no walk is kept then
     state->recent_tally = opening.reference;
-    const DescriptorEntry before = PublishAt(word, fd, description, slot, opening, state->index, tick);
+    const DescriptorEntry before = PublishAt(word, fd, description, slot, opening, state->index, state->opening_tick);
     if (__builtin_expect(bool{before}, 0)) Retire(before);
   }
   asm volatile("" ::: "memory");

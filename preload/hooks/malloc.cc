@@ -103,6 +103,8 @@ template <typename Call>
 using namespace leakhunt;
 using hooks::g_allocator;
 
+LEAKHUNT_HOT_PAGE_BEGINS;
+
 LEAKHUNT_HOOK LEAKHUNT_HOT void* malloc(size_t size) {
   if (!core::CountDown(size)) return hooks::MallocSlow(size);
   return hooks::Unsampled(g_allocator.malloc(size));

@@ -347,7 +347,7 @@ inline constexpr uint32_t kLabelBytes = 88;
 // 128 bytes. Publication as RecordSlot: fields, then release-store of `state`.
 struct HandleSlot {
   uint64_t state;        // bits 0-7 SlotState (kLive, kDead, …); bits 8-63 generation
-  uint64_t stack_birth;  // as RecordSlot
+  uint64_t stack_birth;  // as RecordSlot; the birth may be that of one opened before by the same thread, see PROTOCOL.md
   int32_t fd;
   uint8_t type;          // HandleType as the call implies; the collector refines it
   uint8_t flags;         // HandleFlags

@@ -95,6 +95,24 @@ TEST(LedgerHandles, ManyBirthsAreThinnedEvenlyAndKeepTheirEnds) {
   EXPECT_EQ(out.handle_sites[0].open, 3000u);
 }
 
+// The guest dates what it opens after a burst with the burst's tick.
+TEST(LedgerHandles, WhatWasNotOpenAtTheLastCaptureWasOpenedAfterIt) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  pages.AddHandle({.fd = 5, .stack = stack, .tick = 50});
+  const HandleSpec opened_late{.fd = 6, .stack = stack, .tick = 60, .generation = 2};
+  const HandleSpec dated_right{.fd = 7, .stack = stack, .tick = 1500, .generation = 2};
+  const uint64_t late = pages.AddHandle({.fd = 6, .stack = stack, .tick = 40, .state = SlotState::kDead});
+  const uint64_t right = pages.AddHandle({.fd = 7, .stack = stack, .tick = 40});
+  Subject subject(&pages);
+  EXPECT_EQ(subject.Capture(nullptr).handle_sites[0].births_ms, (std::vector<int64_t>{kStartedMs + 400, kStartedMs + 500}));
+  subject.Change(late, opened_late);
+  subject.Change(right, dated_right);
+  const std::vector<int64_t> mended{kStartedMs + 500, kStartedMs + 10'010, kStartedMs + 15'000};
+  EXPECT_EQ(subject.Capture(nullptr).handle_sites[0].births_ms, mended);
+  EXPECT_EQ(subject.Capture(nullptr).handle_sites[0].births_ms, mended);
+}
+
 TEST(LedgerHandles, ASiteWithNothingOpenKeepsItsTotalsAndType) {
   PageBuilder pages;
   const uint32_t stack = pages.AddStack({0x1100});
