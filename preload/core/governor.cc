@@ -15,8 +15,10 @@ namespace {
 constexpr uint64_t kTickNs = 100'000'000;
 constexpr uint64_t kForkAndExecNs = 20'000'000;
 constexpr double kVisitsPerBlock = 2;  // a birth and a death
-constexpr uint64_t kManyVisitsNs = 20'000'000;  // kHousekeepEvery within this are many
 constexpr uint32_t kMostGranted = 32;
+// For so many openings housekeeping may be due without being done, if it was done less than so many ticks ago.
+constexpr uint64_t kMostOpeningsWhenDue = 448;
+constexpr uint32_t kSoonTicks = 2;
 // What the heap is given whatever it costs, a second of time and not of CPU: fewer births say nothing about a leak within minutes.
 // A visit takes some 0.8 us in a service that uses 3 % of a processor: this is 0.01 % of one, more than the budget only
 // where a process uses less than 1 % of one, or its descriptors take it.
@@ -120,19 +122,14 @@ void Tick(uint64_t now_ns) {
   transport::KeepConnected(now_ns);
 }
 
-// When the next housekeeping is due, and whether its visit is timed. The one before a timed visit is the visit before it: the longer
-// way, which an opening seldom takes, would cost more than it does where it is taken often.
-void ChooseNext(ThreadState* state, uint64_t visit, uint64_t now_ns) {
-  if (state->timing || visit == 0) {
-    state->timing_due = visit + kTimedEvery;
-  } else {
-    const uint64_t usual_ns = kManyVisitsNs * (state->visits - state->visits_counted) / kHousekeepEvery;
-    state->housekeep_every = now_ns - state->housekept_ns < usual_ns ? kHousekeepEveryOfMany : kHousekeepEvery;
-    state->housekept_ns = now_ns;
-  }
-  state->timing = visit + 1 >= state->timing_due;
-  const uint64_t next = visit + (visit == 0 ? kHousekeepEvery : state->housekeep_every);
-  state->housekeeping_due = state->timing ? visit + 1 : next < state->timing_due ? next : state->timing_due - 1;
+// When the next housekeeping is due, and whether its visit is timed. There is always one kHousekeepEvery before that, of an opening
+// where openings are granted: the longer way costs more where it has not been taken for long.
+void ChooseNext(ThreadState* state, uint64_t visit, bool opening) {
+  if (state->timing || visit == 0) state->timing_due = visit + kTimedEvery;
+  const uint64_t next = visit + kHousekeepEvery, last_before = state->timing_due - kHousekeepEvery;
+  state->timing = visit >= last_before && (opening || !state->granted);
+  state->granted = false;
+  state->housekeeping_due = visit < last_before && last_before < next ? last_before : next;
 }
 
 }  // namespace
@@ -158,17 +155,22 @@ void BeginDueVisit(ThreadState* state) {
 }
 
 bool GrantOpenings(ThreadState* state) {
-  if (__builtin_expect(state->visits >= state->housekeeping_due, 0)) return false;
   const uint32_t tick = NowTick();  // never 0, which is the opening_tick of a thread that was granted none
+  if (state->visits >= state->housekeeping_due) {
+    const bool timing = state->timing || state->visits + kHousekeepEvery >= state->timing_due;
+    const bool done_soon = tick - state->housekept_tick < kSoonTicks;
+    if (timing || !done_soon || state->visits - state->housekeeping_due >= kMostOpeningsWhenDue) return false;
+  }
   uint32_t granted = 1;
   if (tick == state->opening_tick) granted = state->granted_openings < kMostGranted ? 2 * state->granted_openings : kMostGranted;
   state->opening_tick = tick;
   state->granted_openings = state->openings_left = granted;
+  state->granted = true;
   state->visits += granted;
   return true;
 }
 
-void Housekeep(ThreadState* state) {
+void Housekeep(ThreadState* state, bool opening) {
   Governor& g = g_governor;
   const uint64_t visit = state->visits - 1;
   if (state->timing) {
@@ -177,8 +179,7 @@ void Housekeep(ThreadState* state) {
     uint64_t* unit = state->heap_visits_pending != state->heap_visits_before ? &g.heap_unit_cost_ns : &g.other_unit_cost_ns;
     if (cost < 100'000) sys::StoreRelaxed(unit, (sys::LoadRelaxed(unit) * 7 + cost) / 8);  // else: preempted
   }
-  const uint64_t now = sys::MonotonicCoarseNs();
-  ChooseNext(state, visit, now);
+  ChooseNext(state, visit, opening);
   if (visit == 0) return;
   const uint64_t done = state->visits - state->visits_counted;
   state->visits_counted = state->visits;
@@ -197,6 +198,8 @@ void Housekeep(ThreadState* state) {
   }
   state->activity_pending = 0;
   PublishFallbackWalks();
+  state->housekept_tick = NowTick();
+  const uint64_t now = sys::MonotonicCoarseNs();
   uint64_t due = sys::LoadRelaxed(&g.next_tick_ns);
   if (now < due || !sys::CompareExchange(&g.next_tick_ns, due, now + kTickNs)) return;
   if (state->record != nullptr) sys::Call(SYS_prctl, 16 /* PR_GET_NAME */, sys::Word(state->record->name));

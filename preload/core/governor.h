@@ -19,8 +19,7 @@ namespace leakhunt::core {
 
 inline constexpr uint64_t kFirstIntervalBytes = 64 * 1024;  // with a budget, until the first measurement
 
-// Visits of a thread from one housekeeping to the next; so many where they come so fast that these, too, are a blink of an eye.
-inline constexpr uint64_t kHousekeepEvery = 64, kHousekeepEveryOfMany = 512;
+inline constexpr uint64_t kHousekeepEvery = 64;  // visits of a thread; usual openings may pass it by, see GrantOpenings
 inline constexpr uint64_t kTimedEvery = 511;  // odd: births and deaths may take turns, and each must have its own
 
 // Around the work of one visit to the slow path.
@@ -30,14 +29,14 @@ inline void VisitBegin(ThreadState* state) {
   state->openings_left = 0;  // a visit takes time; nor is an opening dated before its stack was known
   if (__builtin_expect(state->visits >= state->housekeeping_due, 0)) BeginDueVisit(state);
 }
-LEAKHUNT_ASIDE void Housekeep(ThreadState* state);
-inline void VisitEnd(ThreadState* state) {
-  if (__builtin_expect(state->visits++ >= state->housekeeping_due, 0)) Housekeep(state);
+LEAKHUNT_ASIDE void Housekeep(ThreadState* state, bool opening);
+inline void VisitEnd(ThreadState* state, bool opening = false) {
+  if (__builtin_expect(state->visits++ >= state->housekeeping_due, 0)) Housekeep(state, opening);
 }
 
 // Some openings, one at least, for usual_handles.h to make without any visit of theirs: counts them as visits already, and dates
 // them. More than one only while openings come so fast that all before them were of the same tick. False, with nothing
-// done: housekeeping is due.
+// done: housekeeping is due, and not only so lately that it may wait.
 LEAKHUNT_ASIDE bool GrantOpenings(ThreadState* state);
 
 // The mean interval of the whole process from now on; threads adopt it at their next visit. Clamped to what

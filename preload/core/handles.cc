@@ -139,7 +139,7 @@ void OpenedVisiting(int fd, const HandleDescription& description, const unwind::
   VisitBegin(state);
   const Opening opening = OpeningBy(state, caller, description.type);
   Publish(fd, description, Take(state), opening, state->index);
-  VisitEnd(state);
+  VisitEnd(state, true);
   if (g_process.parent_pages != nullptr && MeansToLive(description.type)) ConnectChild();
 }
 

@@ -117,9 +117,9 @@ struct ThreadState {
   uint64_t housekeeping_due = 0;     // at a visit of this number
   uint64_t timing_due = 0;           // at the first housekeeping from this number on
   bool timing = false;               // the visit of the next housekeeping is timed
-  uint64_t housekeep_every = 0;
+  bool granted = false;              // an opening, since the last housekeeping
   uint64_t visits_counted = 0;       // in the header
-  uint64_t housekept_ns = 0;         // when that was done last, but for a timed visit
+  uint32_t housekept_tick = 0;       // when that was done last
   uint64_t heap_visits_pending = 0;  // of heap blocks: those the interval governs; not yet added to the governor's
   uint64_t heap_visits_before = 0;   // when the visit that is timed began
   uint64_t activity_pending = 0;  // weight not yet added to the process's activity clock
