@@ -77,6 +77,7 @@ struct LastStack {
 // In pages of its own that a forked child finds empty.
 struct ThreadState {
   uint64_t visits = 0;
+  uint64_t housekeeping_due = 0;  // at the visit of this number; openings that were granted may pass it by
   uint32_t index = 0;
   uint32_t alive = 0;  // 1: made in this process
   protocol::HandleSlot* handle_slot = nullptr;  // a dead one to use next
@@ -114,12 +115,11 @@ struct ThreadState {
   uint32_t tally_index_bits = 0;
 
   uint32_t next_limits = 0;
-  uint64_t housekeeping_due = 0;     // at a visit of this number
-  uint64_t timing_due = 0;           // at the first housekeeping from this number on
+  uint64_t timing_due = 0;           // number of the visit that is timed next, if none is in its way
+  uint64_t visits_counted = 0;       // of `visits`, in the header
+  uint32_t housekept_tick = 0;       // when housekeeping was done last
   bool timing = false;               // the visit of the next housekeeping is timed
-  bool granted = false;              // an opening, since the last housekeeping
-  uint64_t visits_counted = 0;       // in the header
-  uint32_t housekept_tick = 0;       // when that was done last
+  bool granted = false;              // openings were, since the last housekeeping
   uint64_t heap_visits_pending = 0;  // of heap blocks: those the interval governs; not yet added to the governor's
   uint64_t heap_visits_before = 0;   // when the visit that is timed began
   uint64_t activity_pending = 0;  // weight not yet added to the process's activity clock
