@@ -15,8 +15,8 @@ namespace leakhunt::ledger {
 
 class HandleBirths {
  public:
-  // Mends the births of `seen.live`. `begun_tick`: a time no later than the first slot of `seen` was read; no earlier than at the
-  // call before.
+  // Mends the births of `seen.live`, but at the first call, which has no reading before it. `begun_tick`: no later than the first
+  // slot of `seen` was read, by the wall clock; where that is set back, the next call mends less.
   void Mend(HandleSighting* seen, uint32_t begun_tick);
 
  private:

@@ -31,8 +31,6 @@ import time
 
 TARGETS = {"open": 1.15, "accept": 1.15, "dup": 1.5, "pipe": 1.15, "nginx": 0.99, "redis": 0.99, "nginx CPU": 1.01, "redis CPU": 1.01,
            "nginx, 20 a connection": 0.99, "nginx, 20 a connection CPU": 1.01}
-
-
 CASES = ("open", "accept", "dup", "pipe", "request", "nginx", "nginx, 20 a connection", "redis")
 
 
