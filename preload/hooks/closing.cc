@@ -10,6 +10,7 @@
 #include "preload/core/usual_handles.h"
 #include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
+#include "preload/hooks/kernel_entry.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/hot.h"
 #include "preload/sys/syscall.h"
@@ -61,7 +62,7 @@ LEAKHUNT_ASIDE int CloseSomehow(int fd) {
   const uint32_t number = static_cast<uint32_t>(fd);
   if (__builtin_expect(number < transport::g_own.lowest, 1) &&
       __builtin_expect(core::ClosingAsUsual(&core::g_first_descriptors.words[number]), 1)) {
-    return real_close(fd);
+    return hooks::LibcOnlyEnters() ? hooks::AsLibcReturns(sys::CallForProgram(SYS_close, fd)) : real_close(fd);
   }
   return CloseSomehow(fd);
 }

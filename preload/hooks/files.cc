@@ -7,7 +7,9 @@
 #include "preload/core/usual_handles.h"
 #include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
+#include "preload/hooks/kernel_entry.h"
 #include "preload/sys/hot.h"
+#include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
 
 using namespace leakhunt;
@@ -88,6 +90,20 @@ bool MayNameDevice(const char* path) {
   return OpenedSomehow(Caller(), fd, path, flags);
 }
 
+// As libc does, for both widths of off_t (O_LARGEFILE is 0 where long has 64 bits).
+[[gnu::always_inline]] inline int EnterOpenat(int directory, const char* path, int flags, mode_t mode) {
+  constexpr int kMayHaveMode = O_CREAT | (O_TMPFILE & ~O_DIRECTORY);
+  const bool has_mode = __builtin_expect((flags & kMayHaveMode) != 0, 0) && ((flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE);
+  if (!has_mode) mode = 0;
+  return hooks::AsLibcReturns(sys::CallForProgram(SYS_openat, directory, sys::Word(path), flags, mode));
+}
+[[gnu::always_inline]] inline int OpenBy(const auto& real, const char* path, int flags, mode_t mode) {
+  return hooks::LibcOnlyEnters() ? EnterOpenat(AT_FDCWD, path, flags, mode) : real(path, flags, mode);
+}
+[[gnu::always_inline]] inline int OpenatBy(const auto& real, int directory, const char* path, int flags, mode_t mode) {
+  return hooks::LibcOnlyEnters() ? EnterOpenat(directory, path, flags, mode) : real(directory, path, flags, mode);
+}
+
 }  // namespace
 
 // The functions that take a mode or do not. That is passed on as it is found, in the register where the caller has put it or has
@@ -102,23 +118,23 @@ int LeakhuntOpenat(int directory, const char* path, int flags, mode_t mode) __as
 int LeakhuntOpenat64(int directory, const char* path, int flags, mode_t mode) __asm__("openat64");
 }
 
-LEAKHUNT_HOOK LEAKHUNT_HOT int LeakhuntOpen(const char* path, int flags, mode_t mode) {
-  return OpenedPath(real_open(path, flags, mode), path, flags);
-}
 LEAKHUNT_HOOK LEAKHUNT_HOT int LeakhuntOpen64(const char* path, int flags, mode_t mode) {
-  return OpenedPath(real_open64(path, flags, mode), path, flags);
+  return OpenedPath(OpenBy(real_open64, path, flags, mode), path, flags);
+}
+LEAKHUNT_HOOK LEAKHUNT_HOT int LeakhuntOpen(const char* path, int flags, mode_t mode) {
+  return OpenedPath(OpenBy(real_open, path, flags, mode), path, flags);
 }
 LEAKHUNT_HOOK int LeakhuntInternalOpen(const char* path, int flags, mode_t mode) {
-  return OpenedPath(real_open(path, flags, mode), path, flags);
+  return OpenedPath(OpenBy(real_open, path, flags, mode), path, flags);
 }
 LEAKHUNT_HOOK int LeakhuntInternalOpen64(const char* path, int flags, mode_t mode) {
-  return OpenedPath(real_open64(path, flags, mode), path, flags);
+  return OpenedPath(OpenBy(real_open64, path, flags, mode), path, flags);
 }
 LEAKHUNT_HOOK LEAKHUNT_HOT int LeakhuntOpenat(int directory, const char* path, int flags, mode_t mode) {
-  return OpenedPath(real_openat(directory, path, flags, mode), path, flags);
+  return OpenedPath(OpenatBy(real_openat, directory, path, flags, mode), path, flags);
 }
 LEAKHUNT_HOOK LEAKHUNT_HOT int LeakhuntOpenat64(int directory, const char* path, int flags, mode_t mode) {
-  return OpenedPath(real_openat64(directory, path, flags, mode), path, flags);
+  return OpenedPath(OpenatBy(real_openat64, directory, path, flags, mode), path, flags);
 }
 
 // What fortified programs call. They abort when a mode is missing, so the real ones are called.

@@ -10,6 +10,7 @@
 #include "preload/hooks/allocator.h"
 #include "preload/hooks/attachment.h"
 #include "preload/hooks/hook.h"
+#include "preload/hooks/kernel_entry.h"
 #include "preload/hooks/standing.h"
 #include "preload/imports/redirection.h"
 #include "preload/sys/clock.h"
@@ -68,6 +69,7 @@ LEAKHUNT_HOOK int prctl(int option, ...) noexcept {
   va_end(list);
   if (option == PR_SET_TSC && a != PR_TSC_ENABLE) sys::CycleCounterForbidden();
   if (option != PR_SET_SECCOMP) return real_prctl.Get()(option, a, b, c, d);
+  hooks::EnterThroughLibc();
   const bool first = core::SeccompBegins();
   int result = real_prctl.Get()(option, a, b, c, d);
   if (result != 0 && first) core::SeccompFailed();

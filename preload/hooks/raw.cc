@@ -14,6 +14,7 @@
 #include "preload/hooks/closing.h"
 #include "preload/hooks/duplication.h"
 #include "preload/hooks/handle_hook.h"
+#include "preload/hooks/kernel_entry.h"
 #include "preload/hooks/mapping_calls.h"
 #include "preload/hooks/socket_kind.h"
 #include "preload/sys/clock.h"
@@ -74,6 +75,7 @@ long Duplicate(const hooks::Caller& caller, long number, const Arguments& x) {
 // libseccomp and Chromium's sandbox install their filters this way.
 long Seccomp(long number, const Arguments& x) {
   if (number == SYS_seccomp && x.a > 1) return Call(number, x);  // asks, installs nothing (SECCOMP_GET_...)
+  hooks::EnterThroughLibc();
   const bool first = core::SeccompBegins();
   long result = Call(number, x);
   if (result < 0 && first) core::SeccompFailed();

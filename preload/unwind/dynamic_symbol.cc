@@ -27,8 +27,8 @@ DynamicTables Tables(uint64_t bias, const ElfW(Dyn) * dynamic) {
   return tables;
 }
 
-bool IsDefinedFunction(const ElfW(Sym) & symbol) {
-  return symbol.st_shndx != SHN_UNDEF && (symbol.st_info & 15) == STT_FUNC;
+bool IsDefined(const ElfW(Sym) & symbol, uint32_t type) {
+  return symbol.st_shndx != SHN_UNDEF && (symbol.st_info & 15u) == type;
 }
 
 uint32_t GnuHash(const char* name) {
@@ -37,9 +37,7 @@ uint32_t GnuHash(const char* name) {
   return hash;
 }
 
-}  // namespace
-
-uint64_t FindDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic, const char* name) {
+uint64_t FindDynamic(uint64_t bias, const ElfW(Dyn) * dynamic, const char* name, uint32_t type) {
   DynamicTables tables = Tables(bias, dynamic);
   if (tables.symbols == nullptr || tables.strings == nullptr || tables.gnu_hash == nullptr) return 0;
   uint32_t bucket_count = tables.gnu_hash[0], first = tables.gnu_hash[1], bloom_words = tables.gnu_hash[2];
@@ -52,11 +50,20 @@ uint64_t FindDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic, const cha
   for (;; ++index) {
     uint32_t seen = chains[index - first];
     const ElfW(Sym) & symbol = tables.symbols[index];
-    if ((seen | 1) == (hash | 1) && IsDefinedFunction(symbol) && sys::Equal(tables.strings + symbol.st_name, name)) {
+    if ((seen | 1) == (hash | 1) && IsDefined(symbol, type) && sys::Equal(tables.strings + symbol.st_name, name)) {
       return bias + symbol.st_value;
     }
     if (seen & 1) return 0;
   }
+}
+
+}  // namespace
+
+uint64_t FindDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic, const char* name) {
+  return FindDynamic(bias, dynamic, name, STT_FUNC);
+}
+uint64_t FindDynamicObject(uint64_t bias, const ElfW(Dyn) * dynamic, const char* name) {
+  return FindDynamic(bias, dynamic, name, STT_OBJECT);
 }
 
 void ForEachDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic,
@@ -71,7 +78,7 @@ void ForEachDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic,
     if (index < first) continue;
     do {
       const ElfW(Sym) & symbol = tables.symbols[index];
-      if (IsDefinedFunction(symbol)) visit(context, tables.strings + symbol.st_name, bias + symbol.st_value);
+      if (IsDefined(symbol, STT_FUNC)) visit(context, tables.strings + symbol.st_name, bias + symbol.st_value);
     } while ((chains[index++ - first] & 1) == 0);
   }
 }

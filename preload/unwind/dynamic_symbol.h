@@ -12,6 +12,8 @@ namespace leakhunt::unwind {
 
 // Address of the defined function `name`, 0 when the object has none. `dynamic` is its mapped PT_DYNAMIC.
 uint64_t FindDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic, const char* name);
+// The same of a variable, where the object has it itself: the program may have a copy that is used instead.
+uint64_t FindDynamicObject(uint64_t bias, const ElfW(Dyn) * dynamic, const char* name);
 
 // Calls visit(context, name, address) for every function the object defines for others.
 void ForEachDynamicFunction(uint64_t bias, const ElfW(Dyn) * dynamic,

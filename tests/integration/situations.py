@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs every program of tests/programs/situations alone and under libleakhunt.so, without a collector, with one, in
-exact and in default mode: standard output, standard error and exit status must be the same.
+exact and in default mode: standard output, standard error and exit status must be the same. With --behind, all of it with another
+library preloaded, which stands behind leakhunt's.
 
-usage: situations.py PROGRAMS_DIR LIBRARY COLLECTOR PROGRAM [ARGUMENT...]
+usage: situations.py [--behind LIBRARY] PROGRAMS_DIR LIBRARY COLLECTOR PROGRAM [ARGUMENT...]
 """
 import os
 import subprocess
@@ -19,14 +20,18 @@ def run(command, environment):
 
 
 def main():
-    directory, library, collector, program = sys.argv[1:5]
-    command = [os.path.join(directory, "situation_" + program), *sys.argv[5:]]
+    arguments = sys.argv[1:]
+    behind = [arguments.pop(0), arguments.pop(0)][1:] if arguments[0] == "--behind" else []
+    directory, library, collector, program = arguments[:4]
+    command = [os.path.join(directory, "situation_" + program), *arguments[4:]]
     plain = {k: v for k, v in os.environ.items() if not k.startswith("LEAKHUNT_") and k != "LD_PRELOAD"}
+    if behind:
+        plain["LD_PRELOAD"] = behind[0]
     truth = run(command, plain)
     if program == "sanitized" and truth[0] != 0:
         print("the sanitizer does not run on this kernel")
         return 77
-    preloaded = {**plain, "LD_PRELOAD": library}
+    preloaded = {**plain, "LD_PRELOAD": ":".join([library, *behind])}
     failures = 0
     with tempfile.TemporaryDirectory() as room:
         for name, settings in {
