@@ -15,6 +15,9 @@ namespace {
 constexpr uint64_t kTickNs = 100'000'000;
 constexpr uint64_t kForkAndExecNs = 20'000'000;
 constexpr double kVisitsPerBlock = 2;  // a birth and a death
+// A visit costs the program more than the time it takes: what it displaces in the near caches. Servers that shared a processor with
+// one that is not recorded paid 1.35 (redis) and 1.4 times (nginx) what their visits took (docs/benchmarks.md).
+constexpr uint64_t kCostPercentOfTime = 140;
 constexpr uint32_t kMostGranted = 32;
 // For so many openings housekeeping may be due without being done, if it was done less than so many ticks ago.
 constexpr uint64_t kMostOpeningsWhenDue = 448;
@@ -177,7 +180,7 @@ void Housekeep(ThreadState* state, bool opening) {
     uint64_t cost = sys::MonotonicNs() - sys::LoadRelaxed(&g.timed_start_ns);
     cost = cost > g.clock_cost_ns ? cost - g.clock_cost_ns : 0;
     uint64_t* unit = state->heap_visits_pending != state->heap_visits_before ? &g.heap_unit_cost_ns : &g.other_unit_cost_ns;
-    if (cost < 100'000) sys::StoreRelaxed(unit, (sys::LoadRelaxed(unit) * 7 + cost) / 8);  // else: preempted
+    if (cost < 100'000) sys::StoreRelaxed(unit, (sys::LoadRelaxed(unit) * 7 + cost * kCostPercentOfTime / 100) / 8);  // else: preempted
   }
   ChooseNext(state, visit, opening);
   if (visit == 0) return;

@@ -1,7 +1,8 @@
 // The cost of leakhunt in the program: measured, and held under the budget by choosing the sampling interval.
 //
-// Cost = visits to the slow path x the unit cost; about one visit in 511 is timed, those of the heap and all others apart. A timed opening
-// takes the longer way (usual_handles.h), so what descriptors cost is rather said too high.
+// Cost = visits to the slow path x the unit cost; about one visit in 511 is timed, those of the heap and all others apart, and its time
+// counts 1.4 times, for what it displaces in the near caches. A timed opening takes the longer way (usual_handles.h), so what
+// descriptors cost is rather said too high.
 // Under a budget b (share of the process's own CPU time) the interval that spends exactly b is T·c/b, c the share spent at T, because visits go as 1/T;
 // from exact mode, where blocks and not bytes count, T = 2·B·u/b, B bytes allocated a second of CPU and u the unit cost.
 // Descriptors and mappings are never sampled, and no interval makes them cheaper: what they cost is taken off the budget

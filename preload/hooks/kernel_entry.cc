@@ -20,19 +20,8 @@ const link_map* FindGlibc() {
   return nullptr;
 }
 
-uint32_t ReadNumber(const char** text) {
-  uint32_t number = 0;
-  for (; **text >= '0' && **text <= '9' && number < 10000; ++*text) number = number * 10 + static_cast<uint32_t>(**text - '0');
-  return number;
-}
-
-// From 2.36 on libc's own way depends on the word; before, on one of its threads' structure.
-bool DecidesByTheWord(const char* version) {
-  const uint32_t major = ReadNumber(&version);
-  if (*version != '.') return false;
-  ++version;
-  return major > 2 || (major == 2 && ReadNumber(&version) >= 36);
-}
+// From 2.36 on libc's own way depends on the word; before, on one of its threads' structure. arc4random came with 2.36.
+bool DecidesByTheWord(const link_map* glibc) { return unwind::FindDynamicFunction(glibc->l_addr, glibc->l_ld, "arc4random") != 0; }
 
 bool AllAreOf(const link_map* glibc) {
   for (const char* name : kFunctions) {
@@ -44,9 +33,7 @@ bool AllAreOf(const link_map* glibc) {
 
 __attribute__((constructor)) void Find() {
   const link_map* glibc = FindGlibc();
-  if (glibc == nullptr) return;
-  const auto version = reinterpret_cast<const char* (*)()>(unwind::FindDynamicFunction(glibc->l_addr, glibc->l_ld, "gnu_get_libc_version"));
-  if (!DecidesByTheWord(version()) || !AllAreOf(glibc)) return;
+  if (glibc == nullptr || !DecidesByTheWord(glibc) || !AllAreOf(glibc)) return;
   // Its own word: a program may hold a copy (R_X86_64_COPY), which pthread_cancel does not clear.
   const uint64_t word = unwind::FindDynamicObject(glibc->l_addr, glibc->l_ld, "__libc_single_threaded");
   if (word != 0) sys::StoreRelaxed(&g_libc_only_enters, reinterpret_cast<const char*>(word));

@@ -133,7 +133,7 @@ struct ProcessHeader {
   uint64_t fallback_walks;       // walks that were made again with all registers, for a rule that names another than sp and rbp
   // Own cost.
   uint64_t slow_visits;          // visits to the slow path
-  uint64_t own_cpu_ns;           // estimate: counters x measured unit cost
+  uint64_t own_cpu_ns;           // estimate: counters x measured unit cost (core/governor.h)
   uint64_t private_bytes;        // guest memory outside these pages
   // End of the image.
   uint32_t image_end;            // ImageEnd
