@@ -122,6 +122,7 @@ struct ThreadState {
   bool granted = false;              // openings were, since the last housekeeping
   uint64_t heap_visits_pending = 0;  // of heap blocks: those the interval governs; not yet added to the governor's
   uint64_t heap_visits_before = 0;   // when the visit that is timed began
+  uint64_t passed_pending_256 = 0;   // blocks that were not sampled, by the weights of those that were, times 256; as above
   uint64_t activity_pending = 0;  // weight not yet added to the process's activity clock
   uint32_t scope_depth = 0;
   uint16_t outer_scopes[kScopeDepth] = {};

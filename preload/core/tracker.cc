@@ -78,6 +78,7 @@ void TallyBorn(ThreadState* state, uint32_t stack, BlockKind kind, uint64_t size
   }
   Weight weight = WeightOf(size_interval);
   state->activity_pending += weight.bytes;
+  state->passed_pending_256 += weight.count_256 - 256;
   if (tally == nullptr) return;
   NoteBirth(tally, kind, birth_tick);
   Add(&tally->samples, 1, shared);
