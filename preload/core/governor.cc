@@ -16,8 +16,8 @@ constexpr uint64_t kTickNs = 100'000'000;
 constexpr uint64_t kForkAndExecNs = 20'000'000;
 constexpr double kVisitsPerBlock = 2;  // a birth and a death
 // A visit costs more than the time that is measured: the way in and out, frees that look for a block and find none, what is displaced in
-// near caches. Servers that shared a processor with one that is not recorded paid 1.35 (redis) and 1.4 times (nginx) what their
-// visits were measured to take (docs/benchmarks.md).
+// near caches. When measured time counted once, servers beside one that is not recorded paid 1.35 to 1.45 % (redis) and 1.4 %
+// (nginx) for sampling under a budget of 1 % (docs/benchmarks.md).
 constexpr uint64_t kCostPercentOfTime = 140;
 constexpr uint64_t kPassedBlockNs = 4;  // of the allocation and the free of a block that is not sampled (scripts/bench handles)
 constexpr uint32_t kMostGranted = 32;
