@@ -129,7 +129,7 @@ void Tick(uint64_t now_ns) {
   sys::StoreRelaxed(&header->private_bytes, sys::PrivateBytes());
   sys::StoreRelaxed(&header->brk_now, static_cast<uint64_t>(sys::Call(SYS_brk, 0)));
   // A forked child that outlives a fork-and-exec shows what it inherited; later than that it may be killed any time.
-  if (g_process.parent_pages != nullptr && now_ns > g_process.started_ns + kForkAndExecNs) PublishInherited();
+  if (IsForkedChild() && now_ns > g_process.started_ns + kForkAndExecNs) PublishInherited();
   transport::KeepConnected(now_ns);
 }
 

@@ -140,7 +140,7 @@ void OpenedVisiting(int fd, const HandleDescription& description, const unwind::
   const Opening opening = OpeningBy(state, caller, description.type);
   Publish(fd, description, Take(state), opening, state->index);
   VisitEnd(state, true);
-  if (g_process.parent_pages != nullptr && MeansToLive(description.type)) ConnectChild();
+  if (IsForkedChild() && MeansToLive(description.type)) ConnectChild();
 }
 
 // Where Enter said no: paused, or in a signal handler that interrupted leakhunt.
@@ -263,7 +263,7 @@ HandleType TrackedType(int fd) {
 
 void OpeningsAreUsual() {
   const bool tracked = (g_process.options.track & protocol::kTrackHandles) != 0;
-  const bool unconnected = g_process.parent_pages != nullptr && !transport::Connected();
+  const bool unconnected = IsForkedChild() && !transport::Connected();
   // Set first and looked at afterwards: who makes one of them untrue and sets the word to 0 then comes before the look or
   // after the setting.
   __atomic_store_n(&g_process.usual_openings, !tracked ? 0 : unconnected ? ~kMeanToLive : ~uint64_t{0}, __ATOMIC_SEQ_CST);

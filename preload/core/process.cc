@@ -91,12 +91,12 @@ void FillHeader(uint32_t flags) {
 bool BeginProcess(uint32_t flags) {
   g_process.pid = static_cast<uint32_t>(sys::GetPid());
   g_process.started_ns = sys::MonotonicNs();
-  g_process.origins_ns[g_process.generation % kOrigins] = g_process.started_ns;
   g_process.seed = g_process.options.seeded ? g_process.options.seed : Random();
   auto* pages = static_cast<transport::Pages*>(sys::Carve(sizeof(transport::Pages)));
   if (pages == nullptr || !pages->Create(g_process.generation, BoundBytes())) return false;
   pages->SetGrowthCheck(CgroupHasRoom);
   g_process.pages = pages;
+  g_process.generations[g_process.generation % kGenerationsKept] = {pages, g_process.started_ns};
   g_process.first_extent = pages->At(0);
   transport::SetOwnMemfd(pages->Descriptor());
   ForgetThreadStates();
@@ -125,7 +125,6 @@ bool BeginChild() {
     return false;
   }
   ++g_process.generation;
-  g_process.parent_pages = g_process.pages;
   transport::ForgetConnection(parent_memfd);
   g_process.live.AfterFork(g_process.generation);
   ForgetInherited();
@@ -320,7 +319,7 @@ void ObjectsUnloaded() {
 }
 
 void ConnectChild() {
-  if (g_process.parent_pages == nullptr) return;
+  if (!IsForkedChild()) return;
   PublishInherited();
   OpeningsAreUsual();
   if (transport::Connected()) return;

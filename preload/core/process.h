@@ -21,7 +21,13 @@ enum class Mode : uint32_t {
   kDetached = 4,   // was recording; may again
 };
 
-inline constexpr uint32_t kOrigins = 64;
+inline constexpr uint32_t kGenerationsKept = 64;
+
+// One generation of the process: itself, its parent before the fork, its grandparent and so on.
+struct RecordedGeneration {
+  transport::Pages* pages = nullptr;  // what the stack references of its records refer to
+  uint64_t started_ns = 0;            // CLOCK_MONOTONIC; tick 0 of its records
+};
 
 // What every visit looks at lies in the first cache line.
 struct alignas(64) Process {
@@ -36,15 +42,24 @@ struct alignas(64) Process {
   uint32_t pid = 0;
   uint32_t children_share_memory = 0;  // ChildrenShareMemory
 
-  transport::Pages* parent_pages = nullptr;  // in a forked child: what the inherited stacks refer to
   Options options;
   LiveBlocks live;
   uint64_t seed = 0;
-  uint64_t origins_ns[kOrigins] = {};  // tick 0 of each generation, for inherited blocks
+  RecordedGeneration generations[kGenerationsKept] = {};  // by generation % kGenerationsKept; for inherited blocks
   uint32_t added_flags = 0;  // AddProcessFlags
 };
 
 LEAKHUNT_HIDDEN extern constinit Process g_process;
+
+// Generations count from 1.
+inline bool IsForkedChild() { return g_process.generation > 1; }
+
+// The generation that recorded an inherited block; null when it is more than kGenerationsKept forks away. `number` is the
+// lower half of the generation, as records keep it.
+inline const RecordedGeneration* GenerationOf(uint16_t number) {
+  const uint16_t forks_since = static_cast<uint16_t>(g_process.generation - number);
+  return forks_since < kGenerationsKept ? &g_process.generations[number % kGenerationsKept] : nullptr;
+}
 
 // False in a forked child that has not come through Enter yet.
 inline bool ProcessIsAlive() { return sys::LoadRelaxed(g_process.alive) == 1; }

@@ -22,6 +22,8 @@ class RefTable {
     return table_ != nullptr;
   }
 
+  bool Exists() const { return sys::LoadRelaxed(&table_) != nullptr; }
+
   // Calls matches(reference) for candidates with the same upper key half; returns the first it accepts, 0 if none.
   template <typename Matches>
   uint32_t Find(uint64_t key, Matches matches) const {

@@ -27,7 +27,7 @@ uint32_t UnknownStack();
 // Interns `count` frames, innermost first. 0 at the bound. `last`: the calling thread's; null = without.
 uint32_t InternStack(LastStack* last, const uint64_t* pcs, uint32_t count, uint16_t flags);
 
-// Copies the frames of a stack of `pages` (this process's, or in a forked child its parent's). Returns their number.
+// Copies the frames of a stack of `pages` (this process's, or of a generation before it). Returns their number.
 uint32_t ReadStack(const void* pages, uint32_t stack, uint64_t* pcs, uint32_t capacity);
 
 // Sets up tables for a new process image or forked child; module records known so far are published again.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What a killed forked child had inherited is in its last snapshot, less what it freed, under the parent's call site.
+"""What a killed child or grandchild had inherited is in its last snapshot, less what it freed, under the call site of
+whoever allocated it.
 
     inherited.py --bin DIR --work DIR --program inherited_blocks
 """
@@ -28,12 +29,19 @@ def main():
     shutil.rmtree(recording, ignore_errors=True)
     subprocess.run([os.path.join(options.bin, "leakhunt-collect"), "--quiet", "--sample-bytes", "1", "--output", recording,
                     "--socket", os.path.join(options.work, "socket"), "--", options.program], check=True, timeout=60)
-    child = next(p["pid"] for p in report(options, recording, "processes")["processes"] if p["end"] == "signal")
-    answer = report(options, recording, "top-sites", "--pid", str(child), "--limit", "0")
-    live = sum(site["live_count"]["value"] for site in answer["sites"]
-               if any(frame["function"] == "Inherited" for frame in site["stack"]))
-    print(f"{live} inherited blocks live, 700 expected; lost {answer['losses']['records']}")
-    return 0 if live == 700 and answer["losses"]["records"] == 0 else 1
+    processes = report(options, recording, "processes")["processes"]
+    program = next(p["pid"] for p in processes if p["end"] == "exit")
+    expected = {"child": {"Inherited": 700, "OfTheChild": 500}, "grandchild": {"Inherited": 600, "OfTheChild": 400}}
+    wrong = 0
+    for process in (p for p in processes if p["end"] == "signal"):
+        who = "child" if process["parent_pid"] == program else "grandchild"
+        answer = report(options, recording, "top-sites", "--pid", str(process["pid"]), "--limit", "0")
+        live = {function: sum(site["live_count"]["value"] for site in answer["sites"]
+                              if any(frame["function"] == function for frame in site["stack"]))
+                for function in expected[who]}
+        print(f"{who}: {live} inherited blocks live, {expected[who]} expected; lost {answer['losses']['records']}")
+        wrong += live != expected.pop(who) or answer["losses"]["records"] != 0
+    return 1 if wrong or expected else 0
 
 
 if __name__ == "__main__":
