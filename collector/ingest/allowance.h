@@ -1,8 +1,12 @@
-// A token bucket: how often a peer may ask for something dear.
+// A token bucket: how often a peer, or all processes of a user together, may ask for something dear.
 #pragma once
 
+#include <sys/types.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 
 namespace leakhunt::ingest {
 
@@ -26,6 +30,22 @@ class Allowance {
   int64_t refill_ms_;
   int64_t tokens_;
   int64_t last_ms_ = 0;
+};
+
+// One bucket per user, for a bounded number of users.
+class UserAllowances {
+ public:
+  UserAllowances(int burst, int64_t refill_ms) : fresh_(burst, refill_ms) {}
+
+  bool Take(uid_t user, int64_t now_ms) {
+    constexpr size_t kMostUsers = 4096;  // a user may own 65,536 numbers; forgetting them all costs one burst each
+    if (users_.size() >= kMostUsers && users_.count(user) == 0) users_.clear();
+    return users_.try_emplace(user, fresh_).first->second.Take(now_ms);
+  }
+
+ private:
+  Allowance fresh_;
+  std::map<uid_t, Allowance> users_;
 };
 
 }  // namespace leakhunt::ingest

@@ -18,11 +18,21 @@ constexpr size_t kMaxSilent = 256;  // connections that have not said Hello
 constexpr int64_t kHelloPatienceMs = 10'000;
 constexpr int kMessagesATurn = 64;
 constexpr int kAcceptsATurn = 256;
+constexpr int64_t kAcceptingMs = 20;  // then others have their turn
+
+std::string FullLine(uid_t user) {
+  return "user " + std::to_string(user) + " has as many connections as one user may: its further programs wait";
+}
 
 }  // namespace
 
 Reception::Reception(EventLoop* loop, SessionTable* sessions, const Options& options, Admittance admittance)
-    : loop_(loop), sessions_(sessions), options_(options), admittance_(admittance) {}
+    : loop_(loop),
+      sessions_(sessions),
+      options_(options),
+      admittance_(admittance),
+      connections_(CapacityByDescriptors(kMaxClients)),
+      silent_(CapacityByDescriptors(kMaxSilent)) {}
 
 Status Reception::Open(UniqueFd listening) {
   Close();
@@ -40,7 +50,9 @@ void Reception::Close() {
 }
 
 void Reception::AcceptAll() {
+  const int64_t begun_ms = record::NowMs();
   for (int i = 0; i < kAcceptsATurn && listening_.Valid(); ++i) {
+    if (record::NowMs() - begun_ms > kAcceptingMs) return;
     UniqueFd socket(accept4(listening_.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (socket.Valid()) {
       Add(std::move(socket));
@@ -56,20 +68,20 @@ void Reception::AcceptAll() {
 
 bool Reception::MayEnter(const Peer& peer) const {
   return admittance_ == Admittance::kAnyUser || peer.uid == geteuid() ||
-         (admittance_ == Admittance::kRelatives && sessions_->DescendsFromRecorded(peer.pid));
+         (admittance_ == Admittance::kRelatives && sessions_->IsKin(peer.pid));
 }
 
 void Reception::Add(UniqueFd socket) {
   auto connection = Connection::Adopt(std::move(socket));
   if (!connection) return Detail(connection.error().message);
-  size_t silent = 0;
-  for (const auto& [id, client] : clients_) silent += client->session == 0;
   if (!MayEnter(connection->GetPeer())) {
     // A stranger at the door that is open for relatives only tried the usual places: nothing its user needs to hear of.
     if (admittance_ != Admittance::kRelatives) connection->Refuse("this collector serves another user");
     return;
   }
-  if (clients_.size() >= kMaxClients || silent >= kMaxSilent) return connection->Refuse("too many connections");
+  const uid_t user = connection->GetPeer().uid;
+  // Closed without a word: a refusal would make the guest give up for good, and it tries again in a second.
+  if (!MakeRoomFor(user)) return NoticeOnce("full " + std::to_string(user), FullLine(user));
   auto client = std::make_unique<Client>();
   client->connection = std::move(*connection);
   client->since_ms = record::NowMs();
@@ -78,6 +90,33 @@ void Reception::Add(UniqueFd socket) {
   if (!source) return Detail(source.error().message);
   client->source = *source;
   clients_[id] = std::move(client);
+  connections_.Take(user);
+  silent_.Take(user);
+  Serve(id);  // a guest's Hello is there as soon as the guest is: it must not be taken for a silent connection
+}
+
+bool Reception::MakeRoomFor(uid_t user) {
+  while (!silent_.HasRoom(user)) {
+    const bool at_its_share = !IsFavoured(user) && silent_.HeldBy(user) >= silent_.OfOneStranger();
+    if (!DropOldestSilent(at_its_share ? user : silent_.GreediestLike(user))) return false;
+  }
+  while (!connections_.HasRoom(user)) {
+    if (!DropOldestSilent(user)) return false;
+  }
+  return true;
+}
+
+// Drops the connection of `user` that has been silent longest, unless it speaks now. False: there is none.
+bool Reception::DropOldestSilent(uid_t user) {
+  for (const auto& [id, client] : clients_) {
+    if (!client->Silent() || client->User() != user) continue;
+    const ClientId oldest = id;
+    Serve(oldest);
+    auto found = clients_.find(oldest);
+    if (found != clients_.end() && found->second->Silent()) Drop(oldest);
+    return true;
+  }
+  return false;
 }
 
 void Reception::Serve(ClientId id) {
@@ -127,10 +166,12 @@ bool Reception::Hello(Client* client, Received received) {
   auto session = sessions_->Admit(std::move(arrival));
   if (!session) {
     Detail("process " + std::to_string(peer.pid) + ": " + session.error().message);
-    client->connection.Refuse(session.error().message);
+    // Without a word where the guest should come again: it never comes back after a refusal.
+    if (session.error().message != SessionTable::kBusy) client->connection.Refuse(session.error().message);
     return false;
   }
   client->session = *session;
+  silent_.GiveBack(peer.uid);
   Welcome(client);
   // After the welcome, for which the guest waits: the first question may make the kernel load a module.
   sessions_->Begin(*session, watch::PeerSocketInode(client->connection.Fd()));
@@ -152,7 +193,8 @@ void Reception::Drop(ClientId id) {
   std::unique_ptr<Client> client = std::move(found->second);
   clients_.erase(found);
   loop_->Remove(client->source);
-  if (client->session == 0) return;
+  connections_.GiveBack(client->User());
+  if (client->Silent()) return silent_.GiveBack(client->User());
   for (const auto& [other_id, other] : clients_) {
     if (other->session == client->session) return;  // it had already reconnected
   }
@@ -174,7 +216,7 @@ void Reception::Tick() {
   int64_t now_ms = record::NowMs();
   std::vector<ClientId> silent;
   for (const auto& [id, client] : clients_) {
-    if (client->session == 0 && now_ms - client->since_ms > kHelloPatienceMs) silent.push_back(id);
+    if (client->Silent() && now_ms - client->since_ms > kHelloPatienceMs) silent.push_back(id);
   }
   for (ClientId id : silent) Drop(id);
 }

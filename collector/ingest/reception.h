@@ -1,7 +1,8 @@
 // The door: the listening socket, its connections, and what their messages lead to.
 //
-// Peers are hostile until judged: their user by SO_PEERCRED, their number bounded, a connection that does not say
-// Hello in time closed. Runs on the event loop; never blocks.
+// Peers are hostile until judged: their user by SO_PEERCRED, their number bounded per user, a connection that does not
+// say Hello closed after ten seconds, or sooner when newer connections need its place. Runs on the event loop; never
+// blocks.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include "collector/ingest/connection.h"
 #include "collector/ingest/event_loop.h"
 #include "collector/ingest/session_table.h"
+#include "collector/ingest/user_shares.h"
 
 namespace leakhunt::ingest {
 
@@ -45,8 +47,11 @@ class Reception {
     EventLoop::SourceId source = 0;
     SessionId session = 0;
     int64_t since_ms = 0;
+
+    uid_t User() const { return connection.GetPeer().uid; }
+    bool Silent() const { return session == 0; }  // has not said Hello
   };
-  using ClientId = uint64_t;
+  using ClientId = uint64_t;  // rising: of two, the lower came first
 
   void AcceptAll();
   void Serve(ClientId id);
@@ -54,6 +59,8 @@ class Reception {
   bool Hello(Client* client, Received received);
   void Welcome(Client* client);
   bool MayEnter(const Peer& peer) const;
+  bool MakeRoomFor(uid_t user);  // false: there is none
+  bool DropOldestSilent(uid_t user);
   void Drop(ClientId id);
 
   EventLoop* loop_;
@@ -65,6 +72,8 @@ class Reception {
   EventLoop::SourceId listening_source_ = 0;
   ClientId next_id_ = 1;
   std::map<ClientId, std::unique_ptr<Client>> clients_;
+  UserShares connections_;
+  UserShares silent_;  // those of clients_ that have not said Hello
 };
 
 }  // namespace leakhunt::ingest

@@ -23,10 +23,11 @@ int64_t SteadyMs() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
-// Nobody asked a collector that a program started to serve other users; but the program's workers may have become one.
+// Nobody asked a collector that a program started, or that records one command, to serve other users; but workers of the
+// program or command may have become one. Strangers read the name of any socket in /proc/net/unix.
 Admittance AdmittanceOf(Mode mode) {
   if (geteuid() != 0) return Admittance::kOwnUser;
-  return mode == Mode::kSpawned ? Admittance::kRelatives : Admittance::kAnyUser;
+  return mode == Mode::kSpawned || mode == Mode::kCommand ? Admittance::kRelatives : Admittance::kAnyUser;
 }
 
 void ServeSignal(Service* service, const signalfd_siginfo& info, bool* stop) {

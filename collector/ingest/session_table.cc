@@ -21,6 +21,8 @@ constexpr size_t kMaxRemembered = 8192;
 constexpr int kMaxGenerations = 64;  // between a process and the recorded one it descends from
 constexpr int64_t kStatusPatienceMs = 1000;  // for the parent to reap, when only then the kernel tells the status
 constexpr int64_t kExecPatienceMs = 1000;    // an exec that was announced and not refused
+constexpr int64_t kStrangersIntervalMs = 100;  // the shortest that another user's program may wish for
+constexpr int kKinLooks = 3;
 constexpr char kDefaultOutput[] = "leakhunt-data";
 
 bool SaidExec(const protocol::ProcessHeader& header) {
@@ -31,6 +33,12 @@ std::string NewRunId(int64_t now_ms) {
   char id[40];
   std::snprintf(id, sizeof(id), "%012llx-%08x", static_cast<unsigned long long>(now_ms), std::random_device{}());
   return id;
+}
+
+// When the process of this /proc directory started, since boot; 0 = not readable.
+uint64_t StartTicksOf(const watch::ProcDirectory& process) {
+  auto stat = watch::ParseProcessStat(process.Read("stat").value_or(""));
+  return stat ? stat->start_ticks : 0;
 }
 
 template <typename Map>
@@ -47,6 +55,7 @@ struct SessionTable::Session {
   EventLoop::SourceId death_source = 0;
   dev_t pages_device = 0;
   ino_t pages_inode = 0;
+  uint64_t start_ticks = 0;  // by /proc; 0 = not visible from here
   bool connected = true;
   bool invisible = false;  // in another pid namespace: only its connection tells of its life
   int64_t died_ms = 0;     // 0 = alive as far as known
@@ -55,8 +64,14 @@ struct SessionTable::Session {
 };
 
 SessionTable::SessionTable(EventLoop* loop, const Options& options, Mode mode)
-    : loop_(loop), options_(options), mode_(mode) {
-  run_.started_ms = record::NowMs();
+    : loop_(loop),
+      options_(options),
+      mode_(mode),
+      begun_ms_(record::NowMs()),
+      shares_(CapacityByDescriptors(kMaxSessions)),
+      beginnings_(128, 50),
+      requests_(40, 250) {
+  run_.started_ms = begun_ms_;
   run_.id = NewRunId(run_.started_ms);
 }
 
@@ -69,7 +84,8 @@ SessionTable::Session* SessionTable::Find(SessionId id) {
 
 SessionTable::Session* SessionTable::LiveOf(pid_t pid) {
   for (auto& [id, session] : sessions_) {
-    if (pid != 0 && session->recorder->Facts().pid == pid) return session.get();
+    // The pid of an invisible process is what it says itself, and no proof of anything.
+    if (pid != 0 && !session->invisible && session->recorder->Facts().pid == pid) return session.get();
   }
   return nullptr;
 }
@@ -79,14 +95,23 @@ const SessionTable::Ancestor* SessionTable::EarlierImage(pid_t pid, uint64_t sta
   return found != ancestors_.end() && found->second.start_ticks == start_ticks ? &found->second : nullptr;
 }
 
-bool SessionTable::DescendsFromRecorded(pid_t pid) {
+std::optional<bool> SessionTable::LooksKin(pid_t pid) {
   for (int generation = 0; generation < kMaxGenerations && pid > 1; ++generation) {
-    if (LiveOf(pid) != nullptr) return true;
+    if (mode_ == Mode::kCommand && pid == getpid()) return true;
     auto process = watch::ProcDirectory::Open(pid);
     auto stat = process ? watch::ParseProcessStat(process->Read("stat").value_or("")) : std::nullopt;
-    if (!stat) return false;
+    if (!stat) return generation == 0 ? std::optional(false) : std::nullopt;
+    Session* session = LiveOf(pid);
+    if (session != nullptr && session->start_ticks == stat->start_ticks) return true;
     if (EarlierImage(pid, stat->start_ticks) != nullptr) return true;
     pid = stat->parent_pid;
+  }
+  return mode_ == Mode::kCommand && pid == getpid();
+}
+
+bool SessionTable::IsKin(pid_t pid) {
+  for (int look = 0; look < kKinLooks; ++look) {
+    if (auto kin = LooksKin(pid)) return *kin;  // else an ancestor ended, and its child has another parent now
   }
   return false;
 }
@@ -120,6 +145,7 @@ record::RecorderOptions SessionTable::OptionsOf(const Arrival& arrival, const pr
   record::RecorderOptions recorder;
   recorder.output = OutputOf(arrival, header, process);
   int64_t wish_ms = header.snapshot_interval_ms != 0 ? header.snapshot_interval_ms : kDefaultIntervalMs;
+  if (!IsFavoured(arrival.uid)) wish_ms = std::max(wish_ms, kStrangersIntervalMs);
   recorder.interval_ms = std::max<int64_t>(options_.interval_ms.value_or(wish_ms), 10);
   recorder.rss_thresholds = options_.snapshot_at_rss;
   recorder.max_disk_bytes = options_.max_disk_bytes;
@@ -127,42 +153,63 @@ record::RecorderOptions SessionTable::OptionsOf(const Arrival& arrival, const pr
   return recorder;
 }
 
-record::ProcessFacts SessionTable::FactsOf(const Arrival& arrival, const protocol::ProcessHeader& header) {
+record::ProcessFacts SessionTable::FactsOf(const Arrival& arrival, const protocol::ProcessHeader& header,
+                                           uint64_t start_ticks) {
   record::ProcessFacts facts;
   facts.pid = arrival.pid != 0 ? arrival.pid : static_cast<pid_t>(header.pid);
   facts.uid = arrival.uid;
   facts.image = header.image;
   facts.run_first = command_pid_ != 0 ? arrival.pid == command_pid_ : next_id_ == 1;
-  if (const Ancestor* earlier = EarlierImage(arrival.pid, header.start_ticks)) {
+  if (const Ancestor* earlier = EarlierImage(arrival.pid, start_ticks)) {
     facts.previous = earlier->directory;
     facts.image = std::max(facts.image, earlier->image + 1);
   }
   return facts;
 }
 
-// Another image of a pid we record: the older one exec'ed, or died and its pid was given away before we heard of it.
-void SessionTable::Supersede(Session* older, const protocol::ProcessHeader& newer) {
-  if (older->recorder->RefreshHeader().start_ticks == newer.start_ticks) {
-    FinishExec(older);
-  } else {
-    Conclude(older, WaitStatusOf(*older));
+// True when the session's process had ended: its recording is then finished. A pid alone does not tell, because it may
+// be another process's by now; the pidfd and the held /proc directory do.
+bool SessionTable::ConcludeDead(Session* session) {
+  if (IsAlive(*session)) return false;
+  Conclude(session, WaitStatusOf(*session));
+  return true;
+}
+
+// The session that `pages` already belong to, when they come from its own process again. A child that inherited the
+// descriptor is not it.
+SessionTable::Session* SessionTable::OfPages(const Arrival& arrival, const struct stat& pages) {
+  for (auto& [id, session] : sessions_) {
+    if (session->pages_device != pages.st_dev || session->pages_inode != pages.st_ino) continue;
+    const bool same = session->invisible ? arrival.pid == 0 && session->recorder->Facts().uid == arrival.uid
+                                         : arrival.pid == session->recorder->Facts().pid && IsAlive(*session);
+    if (same) return session.get();
   }
+  return nullptr;
+}
+
+// Strangers wait at a bounded rate; root and our own user do not, because a build starts thousands of processes.
+bool SessionTable::MayBegin(uid_t user) {
+  if (!shares_.HasRoom(user)) {
+    NoticeOnce("sessions " + std::to_string(user),
+               "as many processes of user " + std::to_string(user) + " are recorded as may be: further ones wait");
+    return false;
+  }
+  return IsFavoured(user) || beginnings_.Take(user, record::NowMs());
 }
 
 Result<SessionId> SessionTable::Admit(Arrival arrival) {
   struct stat pages {};
   if (fstat(arrival.memfd.Get(), &pages) != 0) return ErrnoError("cannot look at the pages", errno);
-  for (auto& [id, session] : sessions_) {
-    if (session->pages_device != pages.st_dev || session->pages_inode != pages.st_ino) continue;
-    session->connected = true;
-    return id;
+  if (Session* same = OfPages(arrival, pages)) {
+    same->connected = true;
+    return same->id;
   }
-  if (sessions_.size() >= kMaxSessions) return Error{"too many processes are being recorded"};
+  if (!MayBegin(arrival.uid)) return Error{kBusy};
   auto ledger = ledger::ProcessLedger::Open(std::move(arrival.memfd));
   if (!ledger) return ledger.error();
   auto header = (*ledger)->ReadHeader();
   if (!header) return header.error();
-  if (Session* older = LiveOf(arrival.pid)) {
+  if (Session* older = LiveOf(arrival.pid); older != nullptr && !ConcludeDead(older)) {
     bool same_image = older->recorder->Header().started_ns == header->started_ns &&
                       older->recorder->Header().start_ticks == header->start_ticks;
     if (same_image) {
@@ -172,26 +219,31 @@ Result<SessionId> SessionTable::Admit(Arrival arrival) {
       older->connected = true;
       return older->id;
     }
-    Supersede(older, *header);
+    FinishExec(older);  // alive and another image: it exec'ed
   }
   watch::ProcDirectory process;
   if (arrival.pid != 0) {
     if (auto opened = watch::ProcDirectory::Open(arrival.pid)) process = std::move(*opened);
   }
-  record::ProcessFacts facts = FactsOf(arrival, *header);
+  const uint64_t start_ticks = StartTicksOf(process);
+  record::ProcessFacts facts = FactsOf(arrival, *header, start_ticks);
+  facts.process_started_ms = watch::StartMs(start_ticks);
   record::RecorderOptions recorder_options = OptionsOf(arrival, *header, process);
+  recorder_options.may_continue = start_ticks != 0 && facts.process_started_ms <= begun_ms_;
   auto session = std::make_unique<Session>();
   session->id = next_id_++;
   session->recorder = std::make_unique<record::ImageRecorder>(std::move(*ledger), *header, std::move(process),
                                                               std::move(facts), std::move(recorder_options), &run_);
   session->pidfd = std::move(arrival.pidfd);
   session->invisible = arrival.pid == 0;
+  session->start_ticks = start_ticks;
   session->pages_device = pages.st_dev;
   session->pages_inode = pages.st_ino;
   if (IsAlive(*session)) reaped_.erase(arrival.pid);  // an earlier process of that number
   WatchDeath(session.get());
   Detail("recording process " + std::to_string(session->recorder->Facts().pid) + " (" + header->name + ")");
   SessionId id = session->id;
+  shares_.Take(arrival.uid);
   sessions_[id] = std::move(session);
   return id;
 }
@@ -232,12 +284,15 @@ void SessionTable::FinishExec(Session* session) {
   const record::ProcessFacts facts = session->recorder->Facts();
   session->recorder->Finish(record::ExecEnding());
   Bound(&ancestors_);
-  ancestors_[facts.pid] = {session->recorder->Header().start_ticks, facts.image, session->recorder->Directory().Name()};
+  ancestors_[facts.pid] = {session->start_ticks, facts.image, session->recorder->Directory().Name()};
   Erase(session->id);
 }
 
 void SessionTable::Erase(SessionId id) {
-  if (Session* session = Find(id)) loop_->Remove(session->death_source);
+  Session* session = Find(id);
+  if (session == nullptr) return;
+  loop_->Remove(session->death_source);
+  shares_.GiveBack(session->recorder->Facts().uid);
   sessions_.erase(id);
 }
 
@@ -257,7 +312,10 @@ void SessionTable::Disconnected(SessionId id) {
 void SessionTable::Request(SessionId id, const std::string& label) {
   Session* session = Find(id);
   if (session == nullptr || session->died_ms != 0) return;
-  if (session->requests.Take(record::NowMs())) session->recorder->Take("request", label);
+  const uid_t user = session->recorder->Facts().uid;
+  const int64_t now_ms = record::NowMs();
+  if (!session->requests.Take(now_ms) || (!IsFavoured(user) && !requests_.Take(user, now_ms))) return;
+  session->recorder->Take("request", label);
 }
 
 void SessionTable::NoteExit(pid_t pid, int wait_status) {
@@ -315,9 +373,13 @@ void SessionTable::SnapshotAll(const char* reason, const std::string& label) {
 }
 
 void SessionTable::SnapshotOnSignal(const signalfd_siginfo& info) {
-  Session* one = info.ssi_code == SI_QUEUE ? LiveOf(info.ssi_int) : nullptr;
-  if (one == nullptr) return SnapshotAll("request", "");
-  if (IsAlive(*one)) one->recorder->Take("request", "");
+  bool found = false;
+  for (auto& [id, session] : sessions_) {
+    if (info.ssi_code != SI_QUEUE || session->recorder->Facts().pid != info.ssi_int) continue;
+    found = true;
+    if (IsAlive(*session)) session->recorder->Take("request", "");
+  }
+  if (!found) SnapshotAll("request", "");
 }
 
 void SessionTable::StopAll() {

@@ -2,10 +2,12 @@
 //
 // One session a process image. A session starts when a guest's pages arrive (by socket, or taken from the process) and
 // ends with its last snapshot: at the process's death, at an exec, or when the collector stops. Runs on the event loop.
-// The pages and the peer are hostile: their number is bounded, and nothing here trusts the pages for who the peer is.
+// The pages and the peer are hostile: their number is bounded per user, and nothing here trusts the pages for who the
+// peer is. A process is the same as another only when the kernel says so: by pid and start in /proc.
 #pragma once
 
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -15,7 +17,9 @@
 #include <optional>
 #include <string>
 
+#include "collector/ingest/allowance.h"
 #include "collector/ingest/event_loop.h"
+#include "collector/ingest/user_shares.h"
 #include "collector/options.h"
 #include "collector/record/image_recorder.h"
 
@@ -39,11 +43,14 @@ class SessionTable {
   SessionTable(EventLoop* loop, const Options& options, Mode mode);
   ~SessionTable();
 
-  // A new session; or the one the pages already belong to, when a guest reconnects.
+  // A new session; or the one the pages already belong to, when a guest reconnects. kBusy: not now, and the guest should
+  // try again.
   Result<SessionId> Admit(Arrival arrival);
+  static constexpr char kBusy[] = "busy";
 
-  // True when `pid`, or a process it descends from, is being recorded or was before it exec'ed.
-  bool DescendsFromRecorded(pid_t pid);
+  // True when `pid`, or a process it descends from, is being recorded or was before it exec'ed. With `-- CMD` also when
+  // it descends from this collector, which adopts every orphan of the command's (it is their subreaper).
+  bool IsKin(pid_t pid);
 
   // After the guest was welcomed. `socket_inode`: the guest's end of its connection, as /proc shows it.
   void Begin(SessionId id, uint64_t socket_inode);
@@ -80,7 +87,7 @@ class SessionTable {
  private:
   struct Session;
   struct Ancestor {
-    uint64_t start_ticks = 0;
+    uint64_t start_ticks = 0;  // by /proc
     uint32_t image = 0;
     std::string directory;
   };
@@ -88,13 +95,16 @@ class SessionTable {
   Session* Find(SessionId id);
   Session* LiveOf(pid_t pid);
   const Ancestor* EarlierImage(pid_t pid, uint64_t start_ticks) const;
-  record::ProcessFacts FactsOf(const Arrival& arrival, const protocol::ProcessHeader& header);
+  std::optional<bool> LooksKin(pid_t pid);  // nothing: an ancestor ended while it was looked at
+  Session* OfPages(const Arrival& arrival, const struct stat& pages);
+  bool ConcludeDead(Session* session);
+  bool MayBegin(uid_t user);
+  record::ProcessFacts FactsOf(const Arrival& arrival, const protocol::ProcessHeader& header, uint64_t start_ticks);
   record::RecorderOptions OptionsOf(const Arrival& arrival, const protocol::ProcessHeader& header,
                                     const watch::ProcDirectory& process);
   std::filesystem::path OutputOf(const Arrival& arrival, const protocol::ProcessHeader& header,
                                  const watch::ProcDirectory& process);
   std::optional<std::filesystem::path> OutputOfParent(const watch::ProcDirectory& process);
-  void Supersede(Session* older, const protocol::ProcessHeader& newer);
   void WatchDeath(Session* session);
   void Died(SessionId id);
   std::optional<int> WaitStatusOf(const Session& session) const;
@@ -112,7 +122,11 @@ class SessionTable {
   std::function<void()> drain_;
   record::OnWritten on_written_;
   SessionId next_id_ = 1;
+  int64_t begun_ms_ = 0;  // of this collector
   std::map<SessionId, std::unique_ptr<Session>> sessions_;
+  UserShares shares_;              // of sessions
+  UserAllowances beginnings_;      // new recordings of strangers
+  UserAllowances requests_;        // snapshots that strangers ask for
   std::map<pid_t, Ancestor> ancestors_;  // images that exec'ed, by pid
   std::map<pid_t, int> reaped_;          // wait statuses of our own children
 };

@@ -14,12 +14,13 @@ namespace leakhunt::record {
 namespace {
 
 constexpr int64_t kVitalsPauseMs = 1000;
+constexpr size_t kMostHandlesUnknown = size_t{1} << 16;  // of a process whose limit could never be read
 constexpr size_t kMaxVitals = 1200;  // between two snapshots; then every second one of the older half goes
 
 int64_t StartedMs(const protocol::ProcessHeader& header) { return header.started_realtime_ns / 1'000'000; }
 
 ImageIdentity IdentityOf(const protocol::ProcessHeader& header, const ProcessFacts& facts) {
-  return {facts.pid, header.name, StartedMs(header), facts.image};
+  return {facts.pid, header.name, StartedMs(header), facts.image, facts.uid, facts.process_started_ms};
 }
 
 std::string HostName() {
@@ -53,6 +54,7 @@ ImageRecorder::ImageRecorder(std::unique_ptr<ledger::ProcessLedger> ledger, cons
       directory_(options_.output, IdentityOf(header, facts_)),
       schedule_(NowMs(), options_.interval_ms, options_.rss_thresholds),
       vitals_watch_(process_) {
+  if (!options_.may_continue) return;
   auto earlier = directory_.ContinueEarlier();
   if (!earlier) return;
   gaps_ = earlier->gaps;
@@ -82,6 +84,7 @@ void ImageRecorder::ReadVitals(int64_t now_ms, watch::SmapsWish wish) {
     limits_ = vitals_watch_.ReadLimits(process_);
     next_limits_ms_ = now_ms + watch::kLimitPauseMs;
   }
+  most_handles_ = std::max({most_handles_, limits_.open_handles, point.open_handles});
   latest_ = point;
   vitals_.push_back(point);
   if (vitals_.size() > kMaxVitals) ThinOlderHalf(&vitals_);
@@ -135,6 +138,7 @@ bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::SnapshotWriter
   if (handles) own_descriptors_ = handles->own;
   options.kernel_handles = handles ? &handles->handles : nullptr;
   options.process_alive = alive;
+  options.most_handles = most_handles_ != 0 ? most_handles_ : kMostHandlesUnknown;
   options.now_ms = now_ms;
   options.process_cpu_seconds = latest_.cpu_seconds;
   Result<Unit> captured = ledger_->Capture(options, writer, snapshot);

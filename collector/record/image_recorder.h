@@ -34,6 +34,7 @@ struct RecorderOptions {
   int64_t interval_ms = 60'000;
   std::vector<uint64_t> rss_thresholds;
   uint64_t max_disk_bytes = 0;
+  bool may_continue = true;  // false: the process is younger than the collector, or cannot be told from another
   OnWritten on_written;
 };
 
@@ -44,6 +45,7 @@ struct ProcessFacts {
   uint32_t image = 0;    // exec number, never below the predecessor's
   std::string previous;  // directory name of the image before an exec
   bool run_first = false;
+  int64_t process_started_ms = 0;  // by /proc; 0 = not visible
 };
 
 class ImageRecorder {
@@ -106,6 +108,7 @@ class ImageRecorder {
   uint64_t leakhunt_bytes_ = 0;
   uint64_t own_socket_inode_ = 0;
   uint64_t own_descriptors_ = 2;  // leakhunt's, among the process's; counted at each snapshot
+  uint64_t most_handles_ = 0;  // the highest RLIMIT_NOFILE seen, or number open; 0 = not known
   Approach to_cgroup_limit_, to_rss_threshold_;
   int64_t next_look_ms_ = Approach::kLatestMs;
   int64_t next_vitals_ms_ = 0;

@@ -52,8 +52,14 @@ bool MayBeOf(const std::string& directory_name, const ImageIdentity& identity) {
   return end == directory_name.size() || directory_name[end] == '-';
 }
 
-bool IsSameImage(const snapshot::ProcessInfo& process, const ImageIdentity& identity) {
-  return process.pid == identity.pid && process.image == identity.image && process.started_ms == identity.started_ms;
+// Clocks of /proc count in hundredths of a second.
+constexpr int64_t kClockStepMs = 20;
+
+bool IsSameImage(const snapshot::Snapshot& last, const ImageIdentity& identity) {
+  const snapshot::ProcessInfo& process = last.process;
+  return process.pid == identity.pid && process.image == identity.image &&
+         process.started_ms == identity.started_ms && process.uid == identity.uid &&
+         process.end == snapshot::End::kRunning && identity.process_started_ms <= last.time_ms + kClockStepMs;
 }
 
 }  // namespace
@@ -83,7 +89,7 @@ Result<RecordingDirectory::Predecessor> RecordingDirectory::ContinueEarlier() {
     for (auto file = files.rbegin(); file != files.rend(); ++file) {
       auto last = snapshot::ReadSnapshot(*file);
       if (!last) continue;
-      if (!IsSameImage(last->process, identity_)) break;
+      if (!IsSameImage(*last, identity_)) break;
       directory_ = entries->path();
       last_number_ = NumberOf(files.back());
       for (const auto& stored : files) stored_bytes_ += SizeOnDisk(stored);

@@ -19,6 +19,8 @@ struct ImageIdentity {
   std::string name;
   int64_t started_ms = 0;  // of the image, Unix milliseconds
   uint32_t image = 0;      // exec number
+  uint32_t uid = 0;
+  int64_t process_started_ms = 0;  // by /proc
 };
 
 class RecordingDirectory {
@@ -26,7 +28,9 @@ class RecordingDirectory {
   RecordingDirectory(std::filesystem::path output, ImageIdentity identity);
 
   // When an earlier collector recorded this very image below `output`: continues there, and returns the process and
-  // losses of its last readable snapshot.
+  // losses of its last readable snapshot. The image says itself when it started, so that is not enough: the recording
+  // must be of the same user, must not have ended, and the process must have run already when its last snapshot was
+  // made. (There is one process of a pid at a time.)
   struct Predecessor {
     int64_t last_ms = 0;
     snapshot::ProcessInfo process;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <ctime>
 #include <memory>
 
 namespace leakhunt::watch {
@@ -119,6 +120,18 @@ std::optional<ProcessStat> ParseProcessStat(std::string_view text) {
   stat.start_ticks = ToNumber<uint64_t>(fields[22 - kFirst]);
   if (fields.size() > 52 - kFirst) stat.exit_code = ToNumber<int>(fields[52 - kFirst]);
   return stat;
+}
+
+int64_t StartMs(uint64_t ticks_since_boot) {
+  if (ticks_since_boot == 0) return 0;
+  const auto milliseconds = [](clockid_t clock) {
+    timespec now{};
+    clock_gettime(clock, &now);
+    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  };
+  const auto ticks_a_second = static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
+  const auto since_boot_ms = static_cast<int64_t>(ticks_since_boot * 1000 / ticks_a_second);
+  return milliseconds(CLOCK_REALTIME) - milliseconds(CLOCK_BOOTTIME) + since_boot_ms;
 }
 
 }  // namespace leakhunt::watch

@@ -60,4 +60,7 @@ struct ProcessStat {
 };
 std::optional<ProcessStat> ParseProcessStat(std::string_view text);
 
+// Unix milliseconds of a moment given in clock ticks since boot, by the clocks as they are now; 0 for 0.
+int64_t StartMs(uint64_t ticks_since_boot);
+
 }  // namespace leakhunt::watch
