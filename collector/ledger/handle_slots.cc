@@ -33,15 +33,34 @@ RecordedHandle FromSlot(uint64_t offset, const protocol::HandleSlot& slot) {
   handle.thread_index = slot.thread;
   handle.type = static_cast<snapshot::HandleType>(slot.type);
   handle.inode = slot.inode;
-  handle.label.assign(slot.label, std::min<size_t>(slot.label_bytes, protocol::kLabelBytes));
   return handle;
 }
 
 bool Valid(const protocol::HandleSlot& slot) { return slot.type < protocol::kHandleTypes && slot.fd >= 0; }
 
+// What the lists of one capture may still take.
+class Room {
+ public:
+  explicit Room(size_t most) : most_(std::min(most, kMaxHandles)) {}
+
+  // False, and nothing added: there is none.
+  bool Add(uint64_t offset, const protocol::HandleSlot& slot, std::vector<RecordedHandle>* list) {
+    if (list->size() >= most_ || taken_ >= kMaxHandles) return false;
+    list->push_back(FromSlot(offset, slot));
+    if (taken_++ < kLabelsKept) {
+      list->back().label.assign(slot.label, std::min<size_t>(slot.label_bytes, protocol::kLabelBytes));
+    }
+    return true;
+  }
+
+ private:
+  size_t most_;
+  size_t taken_ = 0;
+};
+
 // Live entries of one kind of area that are not leakhunt's. `closed_fds` (may be null) takes the numbers of dead ones.
 std::vector<RecordedHandle> ReadList(SlotCopier* copier, const PageDirectory& directory, protocol::AreaKind kind,
-                                     NumberSet* closed_fds, uint64_t* refused) {
+                                     Room* room, NumberSet* closed_fds, uint64_t* refused) {
   std::vector<RecordedHandle> handles;
   for (const Area& area : directory.Areas(kind)) {
     copier->ForEach<protocol::HandleSlot>(area, [&](uint64_t offset, const protocol::HandleSlot& slot) {
@@ -49,17 +68,13 @@ std::vector<RecordedHandle> ReadList(SlotCopier* copier, const PageDirectory& di
       const bool dead = state == protocol::SlotState::kDead && Valid(slot);
       if (dead && closed_fds != nullptr) closed_fds->Add(static_cast<uint64_t>(slot.fd));
       if (!Counts(state) || (slot.flags & protocol::kHandleOwn) != 0) return;
-      if (Valid(slot) && handles.size() < kMaxHandles) {
-        handles.push_back(FromSlot(offset, slot));
-      } else {
-        ++*refused;
-      }
+      if (!Valid(slot) || !room->Add(offset, slot, &handles)) ++*refused;
     });
   }
   return handles;
 }
 
-void AddSlot(uint64_t offset, const protocol::HandleSlot& slot, HandleSighting* seen) {
+void AddSlot(uint64_t offset, const protocol::HandleSlot& slot, Room* room, HandleSighting* seen) {
   if (!Valid(slot)) {
     if (Counts(protocol::StateOf(slot.state))) ++seen->refused;
     return;
@@ -74,21 +89,23 @@ void AddSlot(uint64_t offset, const protocol::HandleSlot& slot, HandleSighting* 
   if (!Counts(protocol::StateOf(slot.state))) return;
   if ((slot.flags & protocol::kHandleOwn) != 0) {
     seen->own_fds.Add(static_cast<uint64_t>(slot.fd));
-  } else if (seen->live.size() < kMaxHandles) {
-    seen->live.push_back(FromSlot(offset, slot));
+  } else if (!room->Add(offset, slot, &seen->live)) {
+    ++seen->refused;
   }
 }
 
 }  // namespace
 
-HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory) {
+HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory, size_t most) {
   HandleSighting seen;
+  Room room(most);
   for (const Area& area : directory.Areas(protocol::AreaKind::kHandles)) {
     copier->ForEach<protocol::HandleSlot>(
-        area, [&](uint64_t offset, const protocol::HandleSlot& slot) { AddSlot(offset, slot, &seen); });
+        area, [&](uint64_t offset, const protocol::HandleSlot& slot) { AddSlot(offset, slot, &room, &seen); });
   }
-  seen.inherited = ReadList(copier, directory, protocol::AreaKind::kInheritedHandles, &seen.closed_fds, &seen.refused);
-  seen.at_exit = ReadList(copier, directory, protocol::AreaKind::kHandlesAtExit, nullptr, &seen.refused);
+  seen.inherited = ReadList(copier, directory, protocol::AreaKind::kInheritedHandles, &room, &seen.closed_fds,
+                            &seen.refused);
+  seen.at_exit = ReadList(copier, directory, protocol::AreaKind::kHandlesAtExit, &room, nullptr, &seen.refused);
   return seen;
 }
 

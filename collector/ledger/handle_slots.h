@@ -21,7 +21,7 @@ struct RecordedHandle {
   uint32_t thread_index = 0;
   snapshot::HandleType type = snapshot::HandleType::kOther;
   uint64_t inode = 0;  // 0 unknown
-  std::string label;
+  std::string label;  // empty beyond the first kLabelsKept of a capture
 };
 
 // Sets of descriptor numbers and slots, without std::unordered_set's weakness for chosen keys.
@@ -45,7 +45,12 @@ struct HandleSighting {
   uint64_t refused = 0;
 };
 
-HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory);
+// Labels are a hundred bytes each, and people read the first few of a site: as many are kept in one capture.
+inline constexpr size_t kLabelsKept = size_t{1} << 16;
+
+// Each list takes at most `most`: what the process may have open at a time (RLIMIT_NOFILE). All three together take at
+// most 2^20, the kernel's own default bound for a process. What is beyond is counted as refused.
+HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory, size_t most);
 
 // Opened and closed per stack, summed.
 struct HandleTotalsOfStack {

@@ -40,12 +40,13 @@ void ForEachInherited(const PageFile& file, const PageDirectory& directory,
                       const std::function<void(const protocol::InheritedTally&)>& visit) {
   protocol::InheritedTally page[protocol::kPageBytes / sizeof(protocol::InheritedTally)];
   for (const Area& area : directory.Areas(protocol::AreaKind::kInheritedBlocks)) {
-    for (uint64_t at = area.offset; at < area.offset + area.bytes; at += protocol::kPageBytes) {
-      if (!file.Read(at, page, sizeof(page))) break;
+    file.ForEachPage(area.offset, area.offset + area.bytes, [&](uint64_t at) {
+      if (!file.Read(at, page, sizeof(page))) return false;
       for (const protocol::InheritedTally& tally : page) {
         if (tally.samples != 0) visit(tally);
       }
-    }
+      return true;
+    });
   }
 }
 

@@ -133,7 +133,7 @@ Result<Unit> Capturing::Run() {
 }
 
 Status Capturing::Handles() {
-  HandleSighting seen = ReadHandles(&copier_, directory_);
+  HandleSighting seen = ReadHandles(&copier_, directory_, options_.most_handles);
   state_.handle_births.Mend(&seen, clock_.TickAt(options_.now_ms));
   if (Status looked = LookAgain(); !looked) return looked;
   const std::vector<HandleTotalsOfStack> totals = ReadHandleTallies(file_, directory_);

@@ -33,6 +33,7 @@ struct CaptureOptions {
   const std::vector<KernelHandle>* kernel_handles = nullptr;
   bool process_alive = true;
   int64_t now_ms = 0;              // Unix milliseconds
+  size_t most_handles = size_t{1} << 20;  // that the process may have had open at a time
   double process_cpu_seconds = 0;  // user + system so far, for the measured overhead; 0 = unknown
 };
 

@@ -43,10 +43,9 @@ ModuleTable ModuleTable::Read(const PageFile& file, const PageDirectory& directo
   for (const Area& area : directory.Areas(protocol::AreaKind::kModules)) {
     // The head by a read of its own, before: within one read the records might be older than the head that has them.
     protocol::AppendHeader head;
-    bytes.resize(area.bytes);
-    const bool readable =
-        file.Read(area.offset, &head, sizeof(head)) && file.Read(area.offset, bytes.data(), bytes.size());
-    if (readable) table.ReadArea(bytes, head.used_bytes, &entries);
+    if (!file.Read(area.offset, &head, sizeof(head)) || head.used_bytes <= sizeof(head)) continue;
+    bytes.resize(std::min<uint64_t>(head.used_bytes, area.bytes));
+    if (file.Read(area.offset, bytes.data(), bytes.size())) table.ReadArea(bytes, head.used_bytes, &entries);
   }
   table.Index(std::move(entries));
   return table;

@@ -65,6 +65,12 @@ uint64_t PageFile::SkipHole(uint64_t offset, uint64_t end) const {
   return std::min(static_cast<uint64_t>(data), end);
 }
 
+uint64_t PageFile::SkipData(uint64_t offset, uint64_t end) const {
+  const off_t hole = offset < end ? ::lseek(memfd_.Get(), static_cast<off_t>(offset), SEEK_HOLE) : -1;
+  if (hole < 0) return end;
+  return std::clamp(static_cast<uint64_t>(hole), std::min(end, offset + protocol::kPageBytes), end);
+}
+
 Status PageFile::RefreshSize() {
   struct stat status {};
   if (::fstat(memfd_.Get(), &status) != 0) return ErrnoError("cannot look at the shared pages", errno);

@@ -11,20 +11,21 @@
 
 namespace leakhunt::ledger {
 
-// Calls visit(const Entry&) for every entry of the areas of `kind` whose word `published` is not 0. Ends early when
-// the file cannot be read.
+// Calls visit(const Entry&) for every entry of the areas of `kind` whose word `published` is not 0. Holes are skipped; an
+// area that cannot be read is left.
 template <class Entry, class Visit>
 void ForEachPublished(const PageFile& file, const PageDirectory& directory, protocol::AreaKind kind,
                       uint32_t Entry::*published, Visit&& visit) {
   constexpr size_t kEntries = protocol::kPageBytes / sizeof(Entry);
   Entry seen[kEntries], entries[kEntries];
   for (const Area& area : directory.Areas(kind)) {
-    for (uint64_t at = area.offset; at < area.offset + area.bytes; at += protocol::kPageBytes) {
-      if (!file.Read(at, seen, sizeof(seen)) || !file.Read(at, entries, sizeof(entries))) return;
+    file.ForEachPage(area.offset, area.offset + area.bytes, [&](uint64_t at) {
+      if (!file.Read(at, seen, sizeof(seen)) || !file.Read(at, entries, sizeof(entries))) return false;
       for (size_t i = 0; i < kEntries; ++i) {
         if (seen[i].*published != 0 && entries[i].*published != 0) visit(entries[i]);
       }
-    }
+      return true;
+    });
   }
 }
 

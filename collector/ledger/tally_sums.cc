@@ -20,9 +20,10 @@ std::vector<uint32_t> TallyPages(const PageFile& file, const PageDirectory& dire
   std::vector<uint32_t> pages;
   for (const auto kind : {protocol::AreaKind::kThreadTally, protocol::AreaKind::kSharedTally}) {
     for (const Area& area : directory.Areas(kind)) {
-      const uint64_t end = area.offset + area.bytes;
-      const uint64_t begin = file.SkipHole(area.offset, end) / protocol::kPageBytes;
-      for (uint64_t page = begin; page < end / protocol::kPageBytes; ++page) pages.push_back(static_cast<uint32_t>(page));
+      file.ForEachPage(area.offset, area.offset + area.bytes, [&](uint64_t at) {
+        pages.push_back(static_cast<uint32_t>(at / protocol::kPageBytes));
+        return true;
+      });
     }
   }
   return pages;

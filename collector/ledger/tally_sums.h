@@ -48,7 +48,7 @@ struct TallyMark {
   double born_bytes = 0, born_count = 0, died_bytes = 0, died_count = 0;
 };
 
-// Numbers of the pages that may have tallies, in rising order within threads' and shared ones.
+// Numbers of the pages that may have tallies (holes have none), in rising order within threads' and shared ones.
 std::vector<uint32_t> TallyPages(const PageFile& file, const PageDirectory& directory);
 
 // Calls visit(const protocol::StackTally&) for every tally in use in the page, unchecked.

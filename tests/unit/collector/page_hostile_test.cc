@@ -57,6 +57,28 @@ TEST(PageHostile, OtherVersionsAndStrangersAreRefusedWithTheReason) {
   EXPECT_NE(OpenError(UniqueFd(-1)), "");
 }
 
+TEST(PageHostile, NoMoreHandlesAreTakenThanTheProcessMayHaveOpen) {
+  constexpr int kSaid = 5000;
+  constexpr uint64_t kMay = 1024;
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  for (int fd = 0; fd < kSaid; ++fd) {
+    pages.AddHandle({.fd = fd, .stack = stack});
+    pages.AddHandle({.fd = fd, .stack = stack}, protocol::AreaKind::kInheritedHandles);
+    pages.AddHandle({.fd = fd, .stack = stack}, protocol::AreaKind::kHandlesAtExit);
+  }
+  Result<std::unique_ptr<ProcessLedger>> ledger = ProcessLedger::Open(pages.Seal());
+  ASSERT_TRUE(ledger);
+  CaptureOptions options;
+  options.process_alive = false;
+  options.most_handles = kMay;
+  options.now_ms = testing::kStartedMs + 1000;
+  Snapshot out;
+  ASSERT_TRUE(testing::CaptureWhole(**ledger, options, &out));
+  EXPECT_EQ(out.handle_totals.open, kMay);
+  EXPECT_EQ(out.losses.invalid_records, 3 * (kSaid - kMay));
+}
+
 TEST(PageHostile, ATruncatedFileCostsWhatIsMissing) {
   PageBuilder pages;
   AddHealthy(&pages);
