@@ -36,6 +36,16 @@ TEST(Weight, AnEmptyBlockIsDrawnLikeOneByteAndHoldsNone) {
   EXPECT_EQ(WeighBlock(0, 1).count, 1);
 }
 
+// Of a block that is drawn with p and then counts 1/p: 1/p² · p · (1-p) before it is drawn, hence (1-p)/p² once it is.
+TEST(Weight, ADrawnBlockHasTheVarianceOfItsDraw) {
+  for (const uint64_t size : {uint64_t{16}, uint64_t{1000}, uint64_t{4000}}) {
+    const double p = -std::expm1(-static_cast<double>(size) / 4096);
+    const BlockWeight weight = WeighBlock(size, 4096);
+    EXPECT_NEAR(weight.count_variance, (1 - p) / (p * p), 1e-9 / (p * p));
+    EXPECT_NEAR(weight.bytes_variance, (1 - p) * static_cast<double>(size * size) / (p * p), 1e-6 / (p * p));
+  }
+}
+
 // Draws `blocks` of `size` at `interval`, thins them to `floor`, and adds up what the survivors stand for.
 BlockWeight SumOfDraws(uint64_t size, uint64_t interval, uint64_t floor, int blocks, uint64_t seed) {
   std::mt19937_64 random(seed);

@@ -98,6 +98,22 @@ TEST(Retention, TheLastHourStaysWhileOlderOnesAreThinnedToTheHour) {
   }
 }
 
+// Of two in one hour of the clock the later goes by schedule when both are more than an hour older than the newest. At
+// sixty minutes to the millisecond it does not: then the most crowded goes, which is one of the two a second apart.
+TEST(Retention, AnHourIsAnHour) {
+  constexpr int64_t kNewest = 1'700'006'400'000 + 1'800'000;  // at half past
+  constexpr int64_t kHour = 3'600'000;
+  const auto gone = [](int64_t age_ms) {
+    std::vector<StoredSnapshot> stored;
+    for (int64_t age : {25 * kHour, kHour * 7 / 6, age_ms, kHour / 12, kHour / 12 - 1000, int64_t{0}}) {
+      stored.push_back({"", kNewest - age, 10});
+    }
+    return ChooseRemovals(stored, 50);  // one has to go
+  };
+  EXPECT_EQ(gone(kHour + 1), std::vector<size_t>{2});
+  EXPECT_EQ(gone(kHour), std::vector<size_t>{4});
+}
+
 TEST(Retention, DaysAgoOneADayStays) {
   auto stored = EveryMinute(10 * 24 * 60);
   std::vector<bool> kept(stored.size(), true);
