@@ -1,6 +1,7 @@
 #include "preload/core/governor.h"
 
 #include "preload/core/inherited.h"
+#include "preload/core/interval_control.h"
 #include "preload/core/tracker.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/clock.h"
@@ -14,21 +15,14 @@ namespace {
 
 constexpr uint64_t kTickNs = 100'000'000;
 constexpr uint64_t kForkAndExecNs = 20'000'000;
-constexpr double kVisitsPerBlock = 2;  // a birth and a death
 // A visit costs more than the time that is measured: the way in and out, frees that look for a block and find none, what is displaced in
 // near caches. When measured time counted once, servers beside one that is not recorded paid 1.35 to 1.45 % (redis) and 1.4 %
 // (nginx) for sampling under a budget of 1 % (docs/benchmarks.md).
 constexpr uint64_t kCostPercentOfTime = 140;
-constexpr uint64_t kPassedBlockNs = 4;  // of the allocation and the free of a block that is not sampled (scripts/bench handles)
 constexpr uint32_t kMostGranted = 32;
 // For so many openings housekeeping may be due without being done, if it was done less than so many ticks ago.
 constexpr uint64_t kMostOpeningsWhenDue = 448;
 constexpr uint32_t kSoonTicks = 2;
-// What the heap is given whatever it costs, a second of time and not of CPU: fewer births say nothing about a leak within minutes.
-// A visit takes some 0.8 us in a service that uses 3 % of a processor: this is 0.01 % of one, more than the budget only
-// where a process uses less than 1 % of one, or its descriptors take it.
-constexpr double kLeastBirthsPerSecondAtOnePercent = 50;
-
 struct Governor {
   uint64_t timed_start_ns = 0;  // of the thread that times now; one at a time is enough
   uint64_t heap_unit_cost_ns = 400, other_unit_cost_ns = 400;  // of a visit
@@ -62,20 +56,22 @@ void NoteActivity(uint64_t now_ns) {
 void ChooseInterval(uint64_t now_ns) {
   Governor& g = g_governor;
   protocol::ProcessHeader* header = Header();
-  uint64_t cpu = sys::ProcessCpuNs();
-  uint64_t visits = sys::LoadRelaxed(&g.heap_visits);
-  uint64_t all_visits = sys::LoadRelaxed(&header->slow_visits);
-  uint64_t passed_256 = sys::LoadRelaxed(&g.passed_256);
-  uint64_t bytes = sys::LoadRelaxed(&header->allocated_bytes);
-  uint64_t cpu_passed = cpu - g.last_cpu_ns;
-  if (cpu_passed < 20'000'000) return;  // too little to judge by
-  double visits_per_ns = static_cast<double>(visits - g.last_visits) / static_cast<double>(cpu_passed);
-  double all_visits_per_ns = static_cast<double>(all_visits - g.last_all_visits) / static_cast<double>(cpu_passed);
-  const double passed_cost = static_cast<double>(passed_256 - g.last_passed_256) / 256 * kPassedBlockNs / static_cast<double>(cpu_passed);
-  double bytes_per_ns = static_cast<double>(bytes - g.last_bytes) / static_cast<double>(cpu_passed);
+  const uint64_t cpu = sys::ProcessCpuNs();
+  if (cpu - g.last_cpu_ns < 20'000'000) return;  // too little to judge by
+  const uint64_t visits = sys::LoadRelaxed(&g.heap_visits);
+  const uint64_t all_visits = sys::LoadRelaxed(&header->slow_visits);
+  const uint64_t passed_256 = sys::LoadRelaxed(&g.passed_256);
+  const uint64_t bytes = sys::LoadRelaxed(&header->allocated_bytes);
   const uint64_t last_ns = g.last_ns != 0 ? g.last_ns : g_process.started_ns;
-  const double seconds_passed = now_ns > last_ns ? static_cast<double>(now_ns - last_ns) * 1e-9 : 1e-3;
-  const double bytes_per_s = static_cast<double>(bytes - g.last_bytes) / seconds_passed;
+  CostReading reading;
+  reading.cpu_ns = static_cast<double>(cpu - g.last_cpu_ns);
+  reading.elapsed_s = now_ns > last_ns ? static_cast<double>(now_ns - last_ns) * 1e-9 : 1e-3;
+  reading.heap_visits = static_cast<double>(visits - g.last_visits);
+  reading.other_visits = static_cast<double>(all_visits - g.last_all_visits) - reading.heap_visits;
+  reading.passed_blocks = static_cast<double>(passed_256 - g.last_passed_256) / 256;
+  reading.bytes = static_cast<double>(bytes - g.last_bytes);
+  reading.heap_unit_ns = static_cast<double>(sys::LoadRelaxed(&g.heap_unit_cost_ns));
+  reading.other_unit_ns = static_cast<double>(sys::LoadRelaxed(&g.other_unit_cost_ns));
   g.last_ns = now_ns;
   g.last_cpu_ns = cpu;
   g.last_visits = visits;
@@ -83,33 +79,9 @@ void ChooseInterval(uint64_t now_ns) {
   g.last_all_visits = all_visits;
   g.last_bytes = bytes;
   if (g_process.options.sample_bytes != 0) return;
-  const double whole_budget = g_process.options.budget_ppm * 1e-6;
-  double unit = static_cast<double>(sys::LoadRelaxed(&g.heap_unit_cost_ns));
-  double other_unit = static_cast<double>(sys::LoadRelaxed(&g.other_unit_cost_ns));
-  double budget = whole_budget - (passed_cost < whole_budget / 2 ? passed_cost : whole_budget / 2);
-  budget -= (all_visits_per_ns - visits_per_ns) * other_unit;
-  if (budget < whole_budget / 16) budget = whole_budget / 16;
-  const double widest = bytes_per_s / (kLeastBirthsPerSecondAtOnePercent * whole_budget * 100);
-  uint64_t now = sys::LoadRelaxed(&g_process.interval_bytes);
-  double cost = visits_per_ns * unit;  // births and deaths
-  double wanted;
-  if (now <= 1) {
-    if (cost <= budget) return;
-    wanted = bytes_per_ns * kVisitsPerBlock * unit / budget;
-    if (wanted > widest) wanted = widest;
-    if (wanted < 256) wanted = 256;
-  } else {
-    wanted = static_cast<double>(now) * cost / budget;  // visits go as 1/T
-    if (wanted > widest) wanted = widest;
-    if (wanted < 64) wanted = 1;
-  }
-  // Damped: a factor of four a step. The budget is a bound: what is a little above it is corrected, what is below it by less
-  // than two fifths stays.
-  double present = static_cast<double>(now);
-  if (wanted > present * 4) wanted = present * 4 < 256 ? 256 : present * 4;
-  if (wanted < present / 4 && present > 256) wanted = present / 4;
-  if (wanted > present * 0.6 && wanted < present * 1.05) return;
-  SetInterval(static_cast<uint64_t>(wanted));
+  const uint64_t now = sys::LoadRelaxed(&g_process.interval_bytes);
+  const uint64_t next = NextInterval(reading, g_process.options.budget_ppm * 1e-6, now);
+  if (next != now) SetInterval(next);
 }
 
 uint64_t ClockCost() {

@@ -4,12 +4,7 @@
 // weights of the sampled ones say. About one visit in 511 is timed, those of the heap and all others apart, and its time counts 1.4
 // times, for what is not measured of it. A timed opening takes the longer way (usual_handles.h), so what descriptors cost is
 // rather said too high.
-// Under a budget b (share of the process's own CPU time) the interval that spends exactly b is T·c/b, c the share spent at T, because visits go as 1/T;
-// from exact mode, where blocks and not bytes count, T = 2·B·u/b, B bytes allocated a second of CPU and u the unit cost.
-// No interval makes blocks that are not sampled cheaper: what they cost is taken off the budget first, up to half of it. Descriptors and
-// mappings are never sampled: what they cost is taken off, too, but a sixteenth of the budget stays for the heap, and 50 births a
-// second for each percent of it, whatever they cost: a process that mostly sleeps has little CPU to take a share of.
-// When T would fall below 64 bytes it is 1 (exact), until that costs more than b. Steps are damped.
+// Which interval spends the budget is decided by interval_control.h.
 #pragma once
 
 #include <cstdint>
