@@ -172,6 +172,7 @@ bool Reception::Hello(Client* client, Received received) {
   }
   client->session = *session;
   silent_.GiveBack(peer.uid);
+  sessions_->CheckOutput(*session);  // a program that waits for the welcome hears of it first
   Welcome(client);
   // After the welcome, for which the guest waits: the first question may make the kernel load a module.
   sessions_->Begin(*session, watch::PeerSocketInode(client->connection.Fd()));
@@ -185,6 +186,17 @@ void Reception::Welcome(Client* client) {
   welcome.values[protocol::kWelcomeTrack] = options_.track.value_or(protocol::kTrackAll);
   welcome.values[protocol::kWelcomeChildren] = options_.follow_children.value_or(true) ? 1 : 0;
   client->connection.Send(welcome);
+}
+
+void Reception::Say(SessionId session, const std::string& line) {
+  protocol::Message notice = MakeMessage(protocol::MessageKind::kNotice);
+  constexpr size_t kRoom = sizeof(notice.text) - 1, kHead = 20;
+  // What is too long loses its middle: it begins with what failed and ends with why.
+  std::string text = line.size() <= kRoom ? line : line.substr(0, kHead) + "..." + line.substr(line.size() - (kRoom - kHead - 3));
+  text.copy(notice.text, kRoom);
+  for (auto& [id, client] : clients_) {
+    if (client->session == session) client->connection.Send(notice);
+  }
 }
 
 void Reception::Drop(ClientId id) {

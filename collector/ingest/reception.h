@@ -35,6 +35,9 @@ class Reception {
   // Only this process and no child of it (`--children ignore`, `--pid`).
   void AdmitOnly(pid_t pid) { only_pid_ = pid; }
 
+  // Passes a line on to the program's user.
+  void Say(SessionId session, const std::string& line);
+
   // Serves everything that waits, without waiting for more.
   void Drain();
 

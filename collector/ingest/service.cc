@@ -101,6 +101,7 @@ Status Service::Start(Mode mode, const sigset_t& signals) {
   sessions_ = std::make_unique<SessionTable>(loop_.get(), options_, mode);
   door_ = std::make_unique<Reception>(loop_.get(), sessions_.get(), options_, AdmittanceOf(mode));
   sessions_->SetDrain([this] { door_->Drain(); });
+  sessions_->SetOnUnwritten([this](SessionId id, const std::string& why) { door_->Say(id, why); });
   started_ms_ = SteadyMs();
   return Ok();
 }
@@ -156,10 +157,12 @@ Result<int> Serve(const Options& options, record::OnWritten on_written) {
 
 Result<int> ServeSpawned(const Options& given) {
   Options options = given;
-  options.output = std::filesystem::absolute(options.output);
+  options.output = record::AbsoluteOutput(options.output);
   Address address = ChooseAddress(options.socket);
-  address.path = std::filesystem::absolute(address.path);
-  (void)!chdir("/");  // stay in nobody's way: the directory may be one to be unmounted
+  address.path = record::AbsoluteOutput(address.path);
+  // Stay in nobody's way: the directory may be one to be unmounted. Where it was removed, a relative output stays what it is:
+  // nothing can be written there.
+  if (options.output.is_absolute()) (void)!chdir("/");
   UniqueFd client(options.client_fd);
   fcntl(client.Get(), F_SETFD, FD_CLOEXEC);
   Succession succession = Succeed(address, client.Get());

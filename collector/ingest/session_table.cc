@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "collector/ingest/allowance.h"
+#include "collector/ingest/program_directory.h"
 #include "collector/notice.h"
 #include "collector/watch/process_end.h"
 
@@ -60,6 +61,7 @@ struct SessionTable::Session {
   bool invisible = false;  // in another pid namespace: only its connection tells of its life
   int64_t died_ms = 0;     // 0 = alive as far as known
   int64_t exec_said_ms = 0;
+  bool said_unwritten = false;
   Allowance requests{20, 1000};
 };
 
@@ -128,16 +130,37 @@ std::optional<std::filesystem::path> SessionTable::OutputOfParent(const watch::P
 // children of a recorded process go beside their parent, wherever a build has changed directory to.
 std::filesystem::path SessionTable::OutputOf(const Arrival& arrival, const protocol::ProcessHeader& header,
                                              const watch::ProcDirectory& process) {
-  std::filesystem::path ours = std::filesystem::absolute(options_.output);
+  std::filesystem::path ours = record::AbsoluteOutput(options_.output);
   if (mode_ == Mode::kCommand || mode_ == Mode::kAttach) return ours;
   if (arrival.uid != geteuid()) return mode_ == Mode::kSpawned ? OutputOfParent(process).value_or(ours) : ours;
   if (mode_ == Mode::kServe && options_.output_given) return ours;
   if (header.output[0] == '\0' && mode_ == Mode::kServe) return ours;
   std::filesystem::path wish = header.output[0] == '\0' ? kDefaultOutput : header.output;
-  if (wish.is_absolute()) return wish;
+  if (wish.is_absolute()) return SeenFromHere(wish, process);
   if (auto parents = OutputOfParent(process)) return *parents;
-  auto cwd = process.Link("cwd");
-  return cwd ? std::filesystem::path(*cwd) / wish : std::filesystem::absolute(wish);
+  auto directory = StartDirectory(header, process);
+  return directory ? *directory / wish : wish;
+}
+
+// A collector that a program started has no stderr of the program's, and one that serves has its own, where the user of a
+// program that wants another directory does not look.
+bool SessionTable::SpeaksThroughProgram(const Session& session) const {
+  return mode_ == Mode::kSpawned ||
+         (mode_ == Mode::kServe && session.recorder->Directory().Output() != record::AbsoluteOutput(options_.output));
+}
+
+void SessionTable::Unwritten(SessionId id, const std::string& why) {
+  Session* session = Find(id);
+  if (session == nullptr || !on_unwritten_ || session->said_unwritten || !SpeaksThroughProgram(*session)) return;
+  session->said_unwritten = true;
+  on_unwritten_(id, why);
+}
+
+void SessionTable::CheckOutput(SessionId id) {
+  Session* session = Find(id);
+  if (session == nullptr || !SpeaksThroughProgram(*session)) return;
+  const std::filesystem::path& output = session->recorder->Directory().Output();
+  if (auto why = record::WhyUnwritable(output)) Unwritten(id, "cannot write recordings to " + output.native() + ": " + *why);
 }
 
 record::RecorderOptions SessionTable::OptionsOf(const Arrival& arrival, const protocol::ProcessHeader& header,
@@ -150,6 +173,7 @@ record::RecorderOptions SessionTable::OptionsOf(const Arrival& arrival, const pr
   recorder.rss_thresholds = options_.snapshot_at_rss;
   recorder.max_disk_bytes = options_.max_disk_bytes;
   recorder.on_written = on_written_;
+  recorder.on_unwritten = [this, id = next_id_](const std::string& why) { Unwritten(id, why); };
   return recorder;
 }
 

@@ -52,6 +52,9 @@ class SessionTable {
   // it descends from this collector, which adopts every orphan of the command's (it is their subreaper).
   bool IsKin(pid_t pid);
 
+  // Before the guest is welcomed: says why its recording cannot be written, as SetOnUnwritten has it. Nothing when it can.
+  void CheckOutput(SessionId id);
+
   // After the guest was welcomed. `socket_inode`: the guest's end of its connection, as /proc shows it.
   void Begin(SessionId id, uint64_t socket_inode);
 
@@ -72,6 +75,9 @@ class SessionTable {
 
   // Told of each snapshot that is on disk. Before the first Admit.
   void SetOnWritten(record::OnWritten on_written) { on_written_ = std::move(on_written); }
+
+  // Told, once a session, why its recording cannot be written, where the program's user learns of it no other way.
+  void SetOnUnwritten(std::function<void(SessionId, const std::string&)> told) { on_unwritten_ = std::move(told); }
 
   // Milliseconds until the next tick should come.
   int64_t Tick();
@@ -105,6 +111,8 @@ class SessionTable {
   std::filesystem::path OutputOf(const Arrival& arrival, const protocol::ProcessHeader& header,
                                  const watch::ProcDirectory& process);
   std::optional<std::filesystem::path> OutputOfParent(const watch::ProcDirectory& process);
+  bool SpeaksThroughProgram(const Session& session) const;
+  void Unwritten(SessionId id, const std::string& why);
   void WatchDeath(Session* session);
   void Died(SessionId id);
   std::optional<int> WaitStatusOf(const Session& session) const;
@@ -121,6 +129,7 @@ class SessionTable {
   record::RunInfo run_;
   std::function<void()> drain_;
   record::OnWritten on_written_;
+  std::function<void(SessionId, const std::string&)> on_unwritten_;
   SessionId next_id_ = 1;
   int64_t begun_ms_ = 0;  // of this collector
   std::map<SessionId, std::unique_ptr<Session>> sessions_;

@@ -196,6 +196,7 @@ std::string ImageRecorder::WriteTopic() const { return "write " + options_.outpu
 
 void ImageRecorder::NoticeUnwritten(const Error& error) {
   NoticeOnce(WriteTopic(), error.message + "; the program runs on, and the next snapshot tries again");
+  if (options_.on_unwritten) options_.on_unwritten(error.message);
 }
 
 namespace {

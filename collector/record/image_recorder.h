@@ -36,6 +36,7 @@ struct RecorderOptions {
   uint64_t max_disk_bytes = 0;
   bool may_continue = true;  // false: the process is younger than the collector, or cannot be told from another
   OnWritten on_written;
+  std::function<void(const std::string& why)> on_unwritten;  // told of each failure to write, in words
 };
 
 // Facts about the process that its pages do not know or cannot be trusted with.

@@ -1,10 +1,12 @@
 #include "collector/record/recording_directory.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cctype>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <system_error>
 
 #include "collector/snapshot/recording.h"
@@ -65,6 +67,25 @@ bool IsSameImage(const snapshot::Snapshot& last, const ImageIdentity& identity) 
 }  // namespace
 
 std::string DirectoryName(const ImageIdentity& identity) { return SafeName(identity.name) + PidAndStart(identity); }
+
+std::filesystem::path AbsoluteOutput(const std::filesystem::path& output) {
+  std::error_code error;
+  std::filesystem::path absolute = std::filesystem::absolute(output, error);
+  return error ? output : absolute;
+}
+
+std::optional<std::string> WhyUnwritable(const std::filesystem::path& output) {
+  if (!output.is_absolute()) return std::strerror(ENOENT);  // its working directory was removed
+  struct stat status {};
+  std::filesystem::path path = output;
+  while (stat(path.c_str(), &status) != 0) {  // what is missing would be made in the directory above
+    if (errno != ENOENT || path == path.parent_path()) return std::strerror(errno);
+    path = path.parent_path();
+  }
+  if (!S_ISDIR(status.st_mode)) return std::strerror(ENOTDIR);
+  if (eaccess(path.c_str(), W_OK | X_OK) != 0) return std::strerror(errno);
+  return std::nullopt;
+}
 
 Status MakeOutput(const std::filesystem::path& directory) {
   std::error_code error;

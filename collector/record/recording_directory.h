@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,12 @@ class RecordingDirectory {
 
 // NAME-PID-STARTTIME, with what is awkward in a file name replaced.
 std::string DirectoryName(const ImageIdentity& identity);
+
+// `output` from the working directory of now; as it is where that was removed, and then nothing can be written there.
+std::filesystem::path AbsoluteOutput(const std::filesystem::path& output);
+
+// Why no recording could be made below `output` now, in words; nothing when one could. Makes nothing.
+std::optional<std::string> WhyUnwritable(const std::filesystem::path& output);
 
 // Makes `directory` (0700) and missing parents.
 Status MakeOutput(const std::filesystem::path& directory);

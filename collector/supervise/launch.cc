@@ -108,7 +108,7 @@ Environment RecordedEnvironment(const Options& options, const std::filesystem::p
   Environment environment = PlainEnvironment();
   AddPreload(&environment, library.native());
   Set(&environment, "LEAKHUNT_SOCKET", std::filesystem::absolute(socket).native());
-  Set(&environment, "LEAKHUNT_COLLECTOR", "connect");
+  Set(&environment, "LEAKHUNT_COLLECTOR", "run");
   for (const std::string& variable : RecordingVariables(options)) {
     size_t equals = variable.find('=');
     Set(&environment, variable.substr(0, equals), variable.substr(equals + 1));

@@ -111,8 +111,8 @@ class Run {
                     " (space or colon in it): install leakhunt elsewhere; nothing is recorded"),
              launch;
     }
-    if (Status made = record::MakeOutput(std::filesystem::absolute(options_.output)); !made) {
-      NoticeOnce("write " + std::filesystem::absolute(options_.output).native(),
+    if (Status made = record::MakeOutput(record::AbsoluteOutput(options_.output)); !made) {
+      NoticeOnce("write " + record::AbsoluteOutput(options_.output).native(),
                  made.error().message + ": give --output DIR; the program runs on");
     }
     if (Status open = socket_.Open(options_, service_.get()); !open)

@@ -101,8 +101,15 @@ bool ParseCollector(const char* value, CollectorMode* mode) {
   else if (sys::Equal(value, "connect")) *mode = CollectorMode::kConnect;
   else if (sys::Equal(value, "spawn")) *mode = CollectorMode::kSpawn;
   else if (sys::Equal(value, "off")) *mode = CollectorMode::kOff;
+  else if (sys::Equal(value, "run")) *mode = CollectorMode::kRun;
   else return false;
   return true;
+}
+
+void ReadLogTarget(const char* const* environment) {
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    if (sys::StartsWith(*environment, "LEAKHUNT_LOG=") && (*environment)[13] != 0) sys::SetLogTarget(*environment + 13);
+  }
 }
 
 bool Apply(const char* name, const char* value, Options* o) {
@@ -123,7 +130,6 @@ bool Apply(const char* name, const char* value, Options* o) {
   if (sys::Equal(name, "LEAKHUNT_TRACK")) return ParseTrack(value, &o->track);
   if (sys::Equal(name, "LEAKHUNT_INTERVAL")) return ParseDuration(value, &o->interval_ms);
   if (sys::Equal(name, "LEAKHUNT_COLLECTOR")) return ParseCollector(value, &o->collector);
-  if (sys::Equal(name, "LEAKHUNT_LOG")) return sys::SetLogTarget(value), true;
   if (sys::Equal(name, "LEAKHUNT_CHILDREN")) {
     o->follow_children = sys::Equal(value, "follow");
     return o->follow_children || sys::Equal(value, "ignore");
@@ -139,6 +145,7 @@ bool Apply(const char* name, const char* value, Options* o) {
 }  // namespace
 
 void ReadEnvironment(const char* const* environment, Options* options) {
+  ReadLogTarget(environment);  // first: it says where complaints about the others go
   for (; environment != nullptr && *environment != nullptr; ++environment) {
     const char* entry = *environment;
     if (!sys::StartsWith(entry, "LEAKHUNT_")) continue;

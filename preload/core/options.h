@@ -5,7 +5,9 @@
 
 namespace leakhunt::core {
 
-enum class CollectorMode : uint8_t { kAuto, kConnect, kSpawn, kOff };
+// kRun: as kConnect, in a program that `leakhunt-collect -- COMMAND` started. Such a program may outlive the collector, so
+// nothing is said when that is gone.
+enum class CollectorMode : uint8_t { kAuto, kConnect, kSpawn, kOff, kRun };
 
 struct Options {
   uint32_t track = 15;         // LEAKHUNT_TRACK, protocol::TrackMask; first: hooks of descriptors look at it

@@ -11,6 +11,7 @@
 #include "preload/core/inherited.h"
 #include "preload/core/joinable_threads.h"
 #include "preload/core/mappings.h"
+#include "preload/core/output_check.h"
 #include "preload/core/process_identity.h"
 #include "preload/core/scopes.h"
 #include "preload/core/stacks.h"
@@ -33,6 +34,8 @@ constexpr uint32_t kAlive = 1, kBeginning = 2;
 constexpr uint64_t kLeastBytes = 2u << 20, kMostBytes = 1u << 30;
 
 constinit const char* const* g_environment = nullptr;
+// Where the program was started; it may go elsewhere, and end before a collector asks. Empty: it was removed, or is too long.
+constinit char g_directory[sizeof(protocol::ProcessHeader::directory)] = {};
 
 uint64_t Random() {
   uint64_t value = 0;
@@ -80,6 +83,7 @@ void FillHeader(uint32_t flags) {
   header->snapshot_interval_ms = options.interval_ms;
   header->brk_start = header->brk_now = static_cast<uint64_t>(sys::Call(SYS_brk, 0));
   sys::CopyText(header->output, sizeof(header->output), options.output);
+  sys::CopyText(header->directory, sizeof(header->directory), g_directory);
   IdentifyProcess(header);
   SetInterval(g_process.interval_bytes);
   header->activity[0] = {g_process.started_ns, 0};
@@ -168,10 +172,21 @@ void CountLoss(uint64_t bytes) {
 
 namespace {
 
+// The program may change its directory before it connects again.
+void CompletePath(char* path, uint32_t capacity) {
+  sys::Text<sizeof(g_directory) + 128> whole;
+  if (path[0] == 0 || path[0] == '/' || g_directory[0] == 0) return;
+  whole.Add(g_directory).Add("/").Add(path);
+  if (whole.Size() < capacity) sys::CopyText(path, capacity, whole.Get());
+}
+
 // The one thread that may: everything between kUnstarted and recording.
 bool Start(const char* const* environment, uint32_t flags) {
   sys::InitializeClock(getauxval(AT_SYSINFO_EHDR));
+  sys::LookAtStandardError();
+  if (!sys::WorkingDirectory(g_directory, sizeof(g_directory))) g_directory[0] = 0;
   ReadEnvironment(environment, &g_process.options);
+  CompletePath(g_process.options.socket, sizeof(g_process.options.socket));
   transport::SetRuntimeDirectory(environment);
   if (g_process.options.collector == CollectorMode::kOff) {
     sys::StoreRelease(&g_process.mode, Mode::kOff);
@@ -248,6 +263,29 @@ void AddProcessFlags(uint32_t flags) {
   __atomic_fetch_or(&Header()->flags, flags, __ATOMIC_RELAXED);
 }
 
+namespace {
+
+// Nobody answered at the usual places, or a collector of the program's own is wanted.
+void WithoutCollector(int memfd, uint32_t image, long output_error) {
+  const Options& options = g_process.options;
+  switch (options.collector) {
+    case CollectorMode::kRun:
+      return;
+    case CollectorMode::kConnect:
+      if (transport::Refused()) return;  // for a reason, which was said
+      return sys::Log("no collector listens; recording waits for one at ",
+                      options.socket[0] != 0 ? options.socket : "the usual places");
+    default:
+      if (ReapsChildren()) {
+        return sys::Log("no collector is running, and a process that reaps orphans cannot start one; use `leakhunt-collect -- COMMAND`");
+      }
+      if (output_error != 0) SayUnwritable(options.output, g_directory, output_error);
+      transport::Spawn(LibraryPath(), g_environment, memfd, image, output_error != 0);
+  }
+}
+
+}  // namespace
+
 void ConnectProcess() {
   StartProcess();
   if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !Enter()) return;
@@ -256,18 +294,14 @@ void ConnectProcess() {
   uint32_t image = Header()->image;
   transport::Settings settings;
   bool connected = false;
+  // The collector of another program of this user may write where this one wants, too: it is then heard before the program goes on.
+  const long output_error = options.collector == CollectorMode::kRun ? 0 : OutputError(options.output, g_directory);
   if (options.collector != CollectorMode::kSpawn) {
-    auto answer = options.sampling_from_environment ? transport::Answer::kOfAnother : transport::Answer::kAwaited;
+    auto answer = options.sampling_from_environment && output_error == 0 ? transport::Answer::kOfAnother : transport::Answer::kAwaited;
     connected = transport::Connect(options.socket, memfd, image, answer, &settings);
     ApplySettings(settings);
   }
-  if (!connected && options.collector != CollectorMode::kConnect) {
-    if (ReapsChildren()) {
-      sys::Log("no collector is running, and a process that reaps orphans cannot start one; use `leakhunt-collect -- COMMAND`");
-    } else {
-      transport::Spawn(LibraryPath(), g_environment, memfd, image);
-    }
-  }
+  if (!connected) WithoutCollector(memfd, image, output_error);
   Leave();
 }
 
@@ -337,6 +371,7 @@ void ProcessExits(int status) {
   PublishFallbackWalks();
   Header()->exit_status = status;
   sys::StoreRelease(&Header()->image_end, static_cast<uint32_t>(protocol::ImageEnd::kExit));
+  transport::ListenOnce();
   transport::Tell(protocol::MessageKind::kBye, static_cast<uint64_t>(protocol::ImageEnd::kExit), static_cast<uint64_t>(status), nullptr);
   Leave();
 }

@@ -21,6 +21,7 @@ enum class MessageKind : uint16_t {
   kAdopt = 6,     // collector -> collector: one SCM_RIGHTS descriptor, a connection whose Hello is still unread
   kRefused = 7,   // collector -> guest: text says why (version, limit, other user)
   kGrown = 8,     // collector -> guest: not used by version 1
+  kNotice = 9,    // collector -> guest: text is a line for the program's user; sent by a collector without a stderr of its own
 };
 
 enum WelcomeValue : uint32_t {

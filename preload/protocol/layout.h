@@ -155,6 +155,7 @@ struct ProcessHeader {
   char command[2048];            // arguments, each ended by NUL, truncated
   ActivityPoint activity[kActivityPoints];
   SamplingPoint sampling[kSamplingPoints];
+  char directory[1024];          // the working directory when the program started, absolute; empty: unknown
 };
 static_assert(sizeof(ProcessHeader) <= 2 * kPageBytes);
 

@@ -72,6 +72,10 @@ inline long Read(int fd, void* buffer, uint64_t bytes) { return Call(SYS_read, f
 inline long Write(int fd, const void* buffer, uint64_t bytes) {
   return Call(SYS_write, fd, Word(buffer), static_cast<long>(bytes));
 }
+// Absolute path of the working directory. False when it has none (removed, or outside of the root) or is too long.
+inline bool WorkingDirectory(char* path, uint64_t capacity) {
+  return !Failed(Call(SYS_getcwd, Word(path), static_cast<long>(capacity))) && path[0] == '/';
+}
 inline int GetPid() { return Gated() ? g_gate.pid : static_cast<int>(Call(SYS_getpid)); }
 inline int GetTid() { return static_cast<int>(Call(SYS_gettid)); }
 

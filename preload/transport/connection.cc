@@ -37,6 +37,8 @@ struct Connection {
   uint32_t soon_attempts = 0;  // of SeekAgain, without regard to the time
   bool sought = false, wanted = false;
   bool of_another_user = false;
+  bool complained = false, refused = false;
+  bool unanswered = false;  // a collector was started and has not said anything yet
 };
 constinit Connection g_connection;
 
@@ -146,10 +148,13 @@ bool Receive(Settings* settings) {
   if (bytes == -11 /* EAGAIN */ || bytes == -4 /* EINTR */) return true;
   if (bytes <= 0) return false;
   if (bytes != sizeof(message) || message.magic != protocol::kMessageMagic) return false;
+  g_connection.unanswered = false;
+  message.text[sizeof(message.text) - 1] = 0;
+  if (message.kind == static_cast<uint16_t>(MessageKind::kNotice) && !g_connection.complained) sys::Log(message.text);
   if (message.kind == static_cast<uint16_t>(MessageKind::kRefused)) {
-    message.text[sizeof(message.text) - 1] = 0;
     sys::Log("the collector refused: ", message.text);
     g_connection.wanted = false;
+    g_connection.refused = true;
     return false;
   }
   if (message.kind == static_cast<uint16_t>(MessageKind::kWelcome) && settings != nullptr) {
@@ -160,6 +165,13 @@ bool Receive(Settings* settings) {
     settings->follow_children = message.values[protocol::kWelcomeChildren] != 0;
   }
   return true;
+}
+
+// The other end is gone.
+void Lost() {
+  if (g_connection.unanswered) sys::Log("the collector that was started for this program ended at once: nothing is recorded");
+  g_connection.unanswered = false;
+  Drop();
 }
 
 // Text of `path` with its last `cut` components replaced by `tail`.
@@ -187,16 +199,22 @@ bool FindCollector(const char* library_path, sys::Text<512>* found) {
   return false;
 }
 
+// The collector's descriptors: nothing as 0, 1 and 2, the socket as 3, no other. `socket` may be one of 0 to 2 itself, where
+// the program was started with those closed; so it leaves them first.
+void ArrangeDescriptors(int socket) {
+  long kept = sys::Call(SYS_fcntl, socket, F_DUPFD, 4);
+  if (sys::Failed(kept)) kept = socket;
+  long nothing = sys::Open("/dev/null", O_RDWR);
+  if (sys::Failed(nothing)) nothing = sys::Open("/", O_RDONLY);  // a root without /dev
+  for (int fd = 0; fd < 3 && !sys::Failed(nothing); ++fd) sys::Call(SYS_dup3, nothing, fd, 0);  // fails for nothing == fd
+  if (kept == 3) sys::Call(SYS_fcntl, 3, F_SETFD, 0);
+  sys::Call(SYS_dup3, kept, 3, 0);  // fails for kept == 3
+  sys::Call(436 /* SYS_close_range */, 4, 0x7FFF'FFFF, 0);
+}
+
 [[noreturn]] void ExecCollector(const char* path, int socket, const char* const* environment) {
   sys::Call(SYS_setsid);
-  long null = sys::Open("/dev/null", O_RDWR);
-  for (int fd = 0; fd < 3 && !sys::Failed(null); ++fd) sys::Call(SYS_dup3, null, fd, 0);
-  if (socket != 3) {
-    sys::Call(SYS_dup3, socket, 3, 0);
-  } else {
-    sys::Call(SYS_fcntl, 3, F_SETFD, 0);
-  }
-  sys::Call(436 /* SYS_close_range */, 4, 0x7FFF'FFFF, 0);
+  ArrangeDescriptors(socket);
   struct KernelAction { uint64_t handler, flags, restorer, mask; } standard{};
   for (int signal = 1; signal <= 64; ++signal) sys::Call(SYS_rt_sigaction, signal, sys::Word(&standard), 0, 8);
   uint64_t none = 0;
@@ -248,13 +266,17 @@ bool Connect(const char* preferred_path, int memfd, uint32_t image, Answer answe
   sys::CopyText(g_connection.path, sizeof(g_connection.path), preferred_path);
   if (!ConnectAnywhere()) return false;
   if (answer == Answer::kNotAwaited || (answer == Answer::kOfAnother && !g_connection.of_another_user)) return true;
-  pollfd wait{g_own.connection, POLLIN, 0};
-  timespec limit{0, kAnswerWaitNs};
-  if (sys::Call(SYS_ppoll, sys::Word(&wait), 1, sys::Word(&limit), 0, 0) > 0 && !Receive(settings)) Drop();
+  timespec limit{0, kAnswerWaitNs};  // the kernel leaves in it what is left
+  while (!settings->received && Connected()) {
+    pollfd wait{g_own.connection, POLLIN, 0};
+    if (sys::Call(SYS_ppoll, sys::Word(&wait), 1, sys::Word(&limit), 0, 0) <= 0) break;
+    if (!Receive(settings)) Drop();
+  }
   return Connected();
 }
 
-bool Spawn(const char* library_path, const char* const* environment, int memfd, uint32_t image) {
+bool Spawn(const char* library_path, const char* const* environment, int memfd, uint32_t image, bool complained) {
+  g_connection.complained = complained;
   SetOwnMemfd(memfd);
   g_connection.image = image;
   g_connection.wanted = true;
@@ -264,7 +286,10 @@ bool Spawn(const char* library_path, const char* const* environment, int memfd, 
     return false;
   }
   int pair[2];
-  if (sys::Failed(sys::Call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sys::Word(pair)))) return false;
+  if (sys::Failed(sys::Call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sys::Word(pair)))) {
+    sys::Log("the kernel refuses a socket: no collector is started, and recording waits for one");
+    return false;
+  }
   bool sent = !sys::Failed(SendHello(pair[0], memfd));
   // A child with no exit signal: the program's wait() does not see it. It leaves at once, so the collector belongs to init.
   long child = sent ? sys::Call(SYS_clone, 0, 0, 0, 0, 0) : -1;
@@ -275,6 +300,7 @@ bool Spawn(const char* library_path, const char* const* environment, int memfd, 
   sys::Close(pair[1]);
   if (child < 0) {
     sys::Close(pair[0]);
+    sys::Log("the kernel refuses a process: no collector is started, and recording waits for one");
     return false;
   }
   int status;
@@ -282,10 +308,13 @@ bool Spawn(const char* library_path, const char* const* environment, int memfd, 
   }
   sys::Call(SYS_fcntl, pair[0], F_SETFL, O_NONBLOCK);
   Keep(pair[0]);
+  g_connection.unanswered = true;
   return true;
 }
 
 bool Connected() { return g_own.connection >= 0; }
+
+bool Refused() { return g_connection.refused; }
 
 bool SoughtCollector() { return g_connection.sought; }
 
@@ -294,12 +323,23 @@ void KeepConnected(uint64_t now_ns) {
     if (!StillOurs()) {
       SetOwn(&g_own.connection, -1);  // the program closed it; what has the number now is the program's
     } else if (!Receive(nullptr)) {
-      Drop();
+      Lost();
     } else {
       return;
     }
   }
   if (g_connection.wanted && now_ns - g_connection.last_attempt_ns >= kReconnectNs) Attempt(now_ns);
+}
+
+void ListenOnce() {
+  constexpr int kMostMessages = 4;
+  if (!Connected() || !StillOurs()) return;
+  for (int i = 0; i < kMostMessages; ++i) {
+    pollfd waiting{g_own.connection, POLLIN, 0};
+    timespec none{};
+    if (sys::Call(SYS_ppoll, sys::Word(&waiting), 1, sys::Word(&none), 0, 0) <= 0) return;
+    if (!Receive(nullptr)) return Lost();
+  }
 }
 
 void SeekAgain() {
@@ -329,6 +369,7 @@ void ForgetConnection(int parent_memfd) {
   g_connection.last_attempt_ns = 0;
   g_connection.sought = false;
   g_connection.soon_attempts = 0;
+  g_connection.unanswered = false;
 }
 
 void SetRuntimeDirectory(const char* const* environment) {

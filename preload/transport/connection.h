@@ -25,6 +25,8 @@ enum class Answer : uint8_t { kNotAwaited, kOfAnother, kAwaited };
 
 // Tries the usual sockets in the contract's order. `settings`: of the answer, when one came; may be null.
 bool Connect(const char* preferred_path, int memfd, uint32_t image, Answer answer, Settings* settings);
+// True once a collector said that it does not record this process.
+bool Refused();
 // True once Connect was called in this process.
 bool SoughtCollector();
 // For a process that did not find one: tries again, the first few times at once (a collector that is being started will
@@ -33,12 +35,16 @@ void SeekAgain();
 
 // Starts a collector beside the program, with Hello and the memfd already in its socket. False when there is none to
 // start or the kernel refuses. Waits for nothing but the intermediate child (about a millisecond).
-bool Spawn(const char* library_path, const char* const* environment, int memfd, uint32_t image);
+// `complained`: the program's user was told that nothing can be written; the collector need not say it again.
+bool Spawn(const char* library_path, const char* const* environment, int memfd, uint32_t image, bool complained);
 
 bool Connected();
 
 // Once a tick: notices a lost collector, reconnects at most once a second, tells of growth.
 void KeepConnected(uint64_t now_ns);
+
+// Reads what the collector has said so far, without waiting: at the program's end, which may come before any tick.
+void ListenOnce();
 
 // One message, never blocking; text may be null.
 void Tell(protocol::MessageKind kind, uint64_t value0, uint64_t value1, const char* text);

@@ -33,11 +33,11 @@ int MoveHigh(int fd) {
   sys::Call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, sys::Word(&limit));
   // Under 1,024 even when the limit is higher: a descriptor of 500,000 makes every fork copy a table of that size.
   uint64_t top = limit.rlim_cur < 1024 ? limit.rlim_cur : 1024;
-  if (top < 32) return fd;
-  long high = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, static_cast<long>(top) - 16);
-  if (sys::Failed(high)) return fd;
+  long high = top < 32 ? -1 : sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, static_cast<long>(top) - 16);
+  if (sys::Failed(high) && fd > 2) return fd;
+  if (sys::Failed(high)) high = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
   sys::Close(fd);
-  return static_cast<int>(high);
+  return sys::Failed(high) ? -1 : static_cast<int>(high);
 }
 
 bool Pages::Create(uint32_t generation, uint64_t max_bytes) {

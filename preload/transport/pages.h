@@ -60,6 +60,7 @@ class Pages {
 
 // Moves `fd` to a high number (just under 1,024 or the soft limit), close-on-exec, and closes the original. Returns
 // the new number, or `fd` itself when no high one is free. The program's next open gets the number it would have had.
+// Never returns 0, 1 or 2, to which the program may write: -1 when no other number is free, and `fd` is closed then.
 int MoveHigh(int fd);
 
 }  // namespace leakhunt::transport

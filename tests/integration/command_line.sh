@@ -82,5 +82,8 @@ expect "nothing is said" test ! -s err
 check "a bad value costs one line" 0 env LD_PRELOAD="$library" LEAKHUNT_COLLECTOR=off LEAKHUNT_BUDGET=lots ls plain-file
 expect "one line" one_line err
 check "a socket that leads nowhere" 0 env LD_PRELOAD="$library" LEAKHUNT_COLLECTOR=connect LEAKHUNT_SOCKET="$work/none" true
+expect "is told in one line" one_line err
+check "unless lines are off" 0 env LD_PRELOAD="$library" LEAKHUNT_COLLECTOR=connect LEAKHUNT_SOCKET="$work/none" LEAKHUNT_LOG=off true
+expect "then nothing is said" test ! -s err
 
 [ $failures -eq 0 ]

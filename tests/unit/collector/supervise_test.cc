@@ -215,7 +215,7 @@ TEST(Launch, TheEnvironmentCarriesTheOptionsThatWereGiven) {
   unsetenv("LD_PRELOAD");
   EXPECT_EQ(Variable(environment, "LD_PRELOAD"), "/p/lib/libleakhunt.so:libjemalloc.so.2");
   EXPECT_EQ(Variable(environment, "LEAKHUNT_SOCKET"), "/s/collector.sock");
-  EXPECT_EQ(Variable(environment, "LEAKHUNT_COLLECTOR"), "connect");
+  EXPECT_EQ(Variable(environment, "LEAKHUNT_COLLECTOR"), "run");
   EXPECT_EQ(Variable(environment, "LEAKHUNT_BUDGET"), "0.5%");
   EXPECT_EQ(Variable(environment, "LEAKHUNT_TRACK"), "heap,threads");
   EXPECT_EQ(Variable(environment, "LEAKHUNT_SAMPLE_BYTES"), "unset");
