@@ -234,6 +234,11 @@ bool Resume(const char* const* settings) {
 
 void StartProcess() {
   if (!sys::CompareExchange(&g_process.mode, Mode::kUnstarted, Mode::kStarting)) return;
+  // A set-uid program's caller chose its environment; the kernel says so. And leakhunt does not look at itself.
+  if (getauxval(AT_SECURE) != 0 || IsLeakhuntItself()) {
+    sys::StoreRelease(&g_process.mode, Mode::kOff);
+    return;
+  }
   ++t_local.busy;
   g_environment = ProcessEnvironment();  // for a collector to be started; the settings of an attach do not outlive it
   Start(g_environment, 0);

@@ -8,6 +8,8 @@
 #include "preload/sys/text.h"
 
 extern "C" char** environ __attribute__((weak));
+// Exported by the programs of leakhunt alone (scripts/cmake/OwnProgram.cmake).
+extern "C" const char leakhunt_own_program __attribute__((weak));
 
 namespace leakhunt::core {
 namespace {
@@ -129,6 +131,8 @@ const char* LibraryPath() {
   if (dladdr(reinterpret_cast<void*>(&LibraryPath), &info) == 0 || info.dli_fname == nullptr) return "";
   return info.dli_fname;
 }
+
+bool IsLeakhuntItself() { return &leakhunt_own_program != nullptr; }
 
 bool ReapsChildren() {
   int subreaper = 0;

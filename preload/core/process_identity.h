@@ -16,6 +16,9 @@ const char* const* ProcessEnvironment();
 // Absolute path of this library; "" when unknown. Stays valid.
 const char* LibraryPath();
 
+// True in a program of leakhunt's own: the collector and its helpers never record themselves, whatever preloads the library.
+bool IsLeakhuntItself();
+
 // True for PID 1 and subreapers: a collector started by them would show up in their wait().
 bool ReapsChildren();
 
