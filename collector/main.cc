@@ -8,6 +8,7 @@
 
 #include "collector/alert/judge.h"
 #include "collector/attach/attach.h"
+#include "collector/base/clean_text.h"
 #include "collector/ingest/service.h"
 #include "collector/options.h"
 #include "collector/serve/http_server.h"
@@ -60,7 +61,7 @@ int Main(int argc, char** argv) {
   Result<int> status =
       invocation ? Dispatch(invocation->options, RaiseDescriptorLimit()) : Result<int>(invocation.error());
   if (status) return *status;
-  std::fprintf(stderr, "leakhunt-collect: %s\n", status.error().message.c_str());
+  std::fputs(MessageLine("leakhunt-collect", status.error().message).c_str(), stderr);
   return status.error().exit_code;
 }
 

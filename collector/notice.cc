@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <set>
 
+#include "collector/base/clean_text.h"
+
 namespace leakhunt {
 namespace {
 
@@ -17,9 +19,7 @@ std::set<std::string>& SaidTopics() {
 }
 
 void WriteLine(const std::string& line) {
-  std::string text = "leakhunt-collect: ";
-  for (char c : line) text += (c == '\n' || c == '\r') ? ' ' : c;
-  text += '\n';
+  const std::string text = MessageLine("leakhunt-collect", line);
   while (write(STDERR_FILENO, text.data(), text.size()) < 0 && errno == EINTR) {
   }
 }

@@ -1,6 +1,7 @@
 // leakhunt-report bundle: a recording and its symbols in one file, for another machine.
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/command.h"
 #include "viewer/export/archive.h"
 #include "viewer/stored_symbols.h"
@@ -18,7 +19,7 @@ Result<int> Run(Context& context) {
   for (const ChosenSnapshot& one : *chosen) {
     Result<symbolizer::StoredSymbols> stored = StoreSymbolsOf(one, context.options);
     if (!stored) return std::move(stored.error());
-    for (const std::string& warning : stored->warnings) context.err << "leakhunt-report: " << warning << "\n";
+    for (const std::string& warning : stored->warnings) context.err << MessageLine("leakhunt-report", warning);
     std::error_code error;
     const std::filesystem::path directory = std::filesystem::canonical(
         one.recording.directory.empty() ? "." : one.recording.directory, error);

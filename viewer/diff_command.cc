@@ -3,6 +3,7 @@
 
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/command.h"
 #include "viewer/diff_report.h"
 #include "viewer/render/paragraph.h"
@@ -111,7 +112,7 @@ void WriteCsv(DiffReport& report, size_t shown, std::ostream& out) {
 
 void WriteForPeople(DiffReport& report, size_t shown, Context& context) {
   bool markdown = context.options.format == "markdown";
-  if (markdown) context.out << "### What grew and shrank: " << report.after.snapshot.process.name << "\n\n";
+  if (markdown) context.out << "### What grew and shrank: " << MarkdownText(report.after.snapshot.process.name) << "\n\n";
   if (markdown) {
     WriteList(Head(report), context.out);
   } else {

@@ -63,8 +63,8 @@ void WriteText(const Symptoms& symptoms, Context& context) {
   for (const Symptom& symptom : symptoms) {
     Style style = symptom.health == Health::kGood ? Style::kGreen : symptom.health == Health::kNote ? Style::kYellow : Style::kRed;
     std::string name = PadRight(HealthName(symptom.health), 7);
-    context.out << Styled(name, style, context.terminal) << "  " << PadRight(symptom.check, 12) << "  " << symptom.what << "\n";
-    if (!symptom.remedy.empty()) context.out << std::string(23, ' ') << "-> " << symptom.remedy << "\n";
+    context.out << Styled(name, style, context.terminal) << "  " << PadRight(symptom.check, 12) << "  " << Printable(symptom.what) << "\n";
+    if (!symptom.remedy.empty()) context.out << std::string(23, ' ') << "-> " << Printable(symptom.remedy) << "\n";
   }
   size_t problems = static_cast<size_t>(std::count_if(symptoms.begin(), symptoms.end(), [](const Symptom& f) { return f.health == Health::kProblem; }));
   context.out << (problems == 0 ? "nothing stands in the way\n"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "collector/verdict/phrase.h"
 #include "viewer/categories.h"
 #include "viewer/command.h"
@@ -62,17 +63,19 @@ void WriteFinding(size_t rank, const Finding& finding, const Judged& judged, Loa
   const ResolvedStack& stack = loaded.resolver->Stack(judged.sites[finding.sites.front()].stack);
   std::string severity = Upper(SeverityName(finding.severity));
   if (context.options.format == "markdown") {
-    context.out << fmt::format("#### {}. {}: {}\n\n", rank, severity, finding.title);
-    std::vector<std::string> lines;
-    for (const Labelled& one : Paragraphs(finding, judged, loaded)) lines.push_back(fmt::format("**{}**: {}", one.label, one.text));
-    WriteList(lines, context.out);
+    context.out << fmt::format("#### {}. {}: {}\n\n", rank, severity, MarkdownText(finding.title));
+    for (const Labelled& one : Paragraphs(finding, judged, loaded)) {
+      context.out << fmt::format("- **{}**: {}\n", one.label, MarkdownText(one.text));
+    }
     context.out << "\n```\n";
-    for (const std::string& line : StackLines(stack, 0, context.options.full_stacks)) context.out << line << "\n";
+    for (const std::string& line : StackLines(stack, 0, context.options.full_stacks)) {
+      context.out << FencedText(line) << "\n";
+    }
     context.out << "```\n\n";
     return;
   }
   context.out << fmt::format("{}. {}  {}\n", rank, Styled(severity, StyleOf(finding.severity), context.terminal),
-                             Styled(finding.title, Style::kBold, context.terminal));
+                             Styled(Printable(finding.title), Style::kBold, context.terminal));
   std::vector<std::string> lines;
   for (const Labelled& one : Paragraphs(finding, judged, loaded)) lines.push_back(fmt::format("   {:<9}{}", one.label, one.text));
   WriteLines(lines, context.terminal, context.out);
@@ -88,7 +91,7 @@ void WriteForPeople(const std::vector<Finding>& findings, const Judged& judged, 
   if (!categories.empty()) lines.push_back(CategoryText(categories));
   bool leaks = std::any_of(findings.begin(), findings.end(), [](const Finding& f) { return f.severity != Severity::kLow; });
   if (markdown) {
-    context.out << "### Findings: " << loaded.snapshot->process.name << "\n\n";
+    context.out << "### Findings: " << MarkdownText(loaded.snapshot->process.name) << "\n\n";
     WriteList(lines, context.out);
   } else {
     WriteLines(lines, context.terminal, context.out);

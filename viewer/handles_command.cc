@@ -3,6 +3,7 @@
 
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/command.h"
 #include "viewer/handle_rows.h"
 #include "viewer/handles_json.h"
@@ -98,14 +99,16 @@ void WriteText(const std::vector<HandleRow>& rows, size_t of, Loaded& loaded, Co
 }
 
 void WriteMarkdown(const std::vector<HandleRow>& rows, Loaded& loaded, Context& context) {
-  context.out << "### Call sites holding handles: " << loaded.snapshot->process.name << "\n\n";
+  context.out << "### Call sites holding handles: " << MarkdownText(loaded.snapshot->process.name) << "\n\n";
   WriteList(Preamble(loaded), context.out);
   WriteList(SumLines(loaded), context.out);
   context.out << "\n";
   WriteMarkdownTable(MakeTable(rows, loaded, context.options), context.out);
   for (size_t i = 0; i < rows.size() && context.options.by == By::kSite; ++i) {
     context.out << "\n<details><summary>" << i + 1 << ". stack and examples</summary>\n\n```\n";
-    for (const std::string& line : Details(rows[i], loaded, context.options)) context.out << line << "\n";
+    for (const std::string& line : Details(rows[i], loaded, context.options)) {
+      context.out << FencedText(line) << "\n";
+    }
     context.out << "```\n\n</details>\n";
   }
   if (!context.options.untracked || loaded.snapshot->untracked.empty()) return;

@@ -5,6 +5,7 @@
 #include <ostream>
 #include <sstream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/command.h"
 #include "viewer/loaded_report.h"
 #include "viewer/profile_of.h"
@@ -47,7 +48,7 @@ Result<int> Run(Context& context) {
   data += ", \"vitals\": " + JsonOf(kVitalsCommand, context, &notes);
   data += ", \"notes\": " + notes.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "}";
   FillPage(kReportPage,
-           {{"TITLE", EscapeHtml(title)}, {"DATA", ScriptJson(data)}, {"FLAMEGRAPH", EscapeHtml(graph.str())}},
+           {{"TITLE", HtmlText(title)}, {"DATA", ScriptJson(data)}, {"FLAMEGRAPH", EscapeHtml(graph.str())}},
            context.out);
   SayWarnings(*loaded->resolver, context);
   return 0;

@@ -4,6 +4,7 @@
 #include <ostream>
 #include <unordered_map>
 
+#include "collector/base/clean_text.h"
 #include "collector/verdict/history.h"
 
 namespace leakhunt::viewer {
@@ -37,7 +38,7 @@ OneProcess Read(const ChosenSnapshot& chosen, size_t at_most, std::ostream& err)
     if (read) {
       one.Add(*read);
     } else {
-      err << "leakhunt-report: " << read.error().message << "\n";
+      err << MessageLine("leakhunt-report", read.error().message);
     }
   }
   one.Add(chosen.snapshot);

@@ -67,7 +67,7 @@ class LiveView {
     std::ostringstream text, notes;
     Context inner{options, text, notes, terminal, context_.screen};
     Result<int> status = view.command.run(inner);
-    std::istringstream lines(status ? text.str() : "waiting: " + status.error().message + "\n");
+    std::istringstream lines(status ? text.str() : "waiting: " + Printable(status.error().message) + "\n");
     std::vector<std::string> rendered;
     for (std::string line; std::getline(lines, line);) rendered.push_back(std::move(line));
     return rendered;

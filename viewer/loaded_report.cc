@@ -2,6 +2,7 @@
 
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/judged.h"
 #include "viewer/merge.h"
 
@@ -26,7 +27,7 @@ Result<Loaded> Load(Context& context, size_t history) {
 }
 
 void SayWarnings(const Resolver& resolver, Context& context) {
-  for (const std::string& warning : resolver.Warnings()) context.err << "leakhunt-report: " << warning << "\n";
+  for (const std::string& warning : resolver.Warnings()) context.err << MessageLine("leakhunt-report", warning);
 }
 
 }  // namespace leakhunt::viewer

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "collector/base/clean_text.h"
 #include "viewer/render/preamble.h"
 #include "viewer/stack_filter.h"
 
@@ -84,6 +85,20 @@ void ProfileBuilder::Add(uint32_t stack, std::vector<int64_t> values, std::vecto
   profile_.samples.push_back(std::move(sample));
 }
 
+// What other programs chose, cleaned for every exporter and for the flame graph. Formats escape their own characters.
+Profile Cleaned(Profile profile) {
+  const auto clean = [](std::string& text) { text = CleanText(text); };
+  clean(profile.process);
+  for (std::string& word : profile.command) clean(word);
+  for (ProfileModule& module : profile.modules) clean(module.path);
+  for (ProfileFrame& frame : profile.frames) clean(frame.function), clean(frame.file);
+  for (ProfileSample& sample : profile.samples) {
+    for (ProfileLabel& label : sample.labels) clean(label.key), clean(label.value);
+  }
+  for (std::string& comment : profile.comments) clean(comment);
+  return profile;
+}
+
 }  // namespace
 
 Result<Profile> MemoryProfile(Loaded& loaded, const Options& options) {
@@ -103,7 +118,7 @@ Result<Profile> MemoryProfile(Loaded& loaded, const Options& options) {
                  Whole(site.live_bytes.value)},
                 std::move(labels));
   }
-  return std::move(builder.profile());
+  return Cleaned(std::move(builder.profile()));
 }
 
 Result<Profile> HandleProfile(Loaded& loaded, const Options& options) {
@@ -117,7 +132,7 @@ Result<Profile> HandleProfile(Loaded& loaded, const Options& options) {
     builder.Add(site.stack, {static_cast<int64_t>(site.opened), static_cast<int64_t>(site.open)},
                 {{"type", snapshot::HandleTypeName(site.type)}});
   }
-  return std::move(builder.profile());
+  return Cleaned(std::move(builder.profile()));
 }
 
 Result<Profile> ChosenProfile(Loaded& loaded, const Options& options) {

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/command.h"
 #include "viewer/command_line.h"
 
@@ -15,7 +16,7 @@ namespace leakhunt::viewer {
 namespace {
 
 int Fail(const Error& error, std::ostream& err) {
-  err << "leakhunt-report: " << error.message << "\n";
+  err << MessageLine("leakhunt-report", error.message);
   return error.exit_code;
 }
 

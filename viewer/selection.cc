@@ -6,6 +6,7 @@
 #include <charconv>
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "collector/snapshot/file_header.h"
 
 namespace leakhunt::viewer {
@@ -94,10 +95,11 @@ const ListedProcess* ByPid(const std::vector<ListedProcess>& listed, int pid) {
 
 void SayChoice(const ListedProcess& chosen, size_t in_run, size_t in_all, std::ostream& err) {
   if (in_all <= 1) return;
-  err << fmt::format("leakhunt-report: {}[{}] of {} process{} in the newest run; --pid PID picks another, --all sums them",
-                     chosen.last.process.name, chosen.last.process.pid, in_run, in_run == 1 ? "" : "es");
-  if (in_all > in_run) err << fmt::format(" ({} recordings of other runs left out)", in_all - in_run);
-  err << "\n";
+  std::string line =
+      fmt::format("{}[{}] of {} process{} in the newest run; --pid PID picks another, --all sums them",
+                  chosen.last.process.name, chosen.last.process.pid, in_run, in_run == 1 ? "" : "es");
+  if (in_all > in_run) line += fmt::format(" ({} recordings of other runs left out)", in_all - in_run);
+  err << MessageLine("leakhunt-report", line);
 }
 
 Result<size_t> IndexOf(const Recording& recording, const std::string& which) {
@@ -159,9 +161,9 @@ Result<std::vector<ListedProcess>> ListProcesses(const std::vector<std::string>&
       listed.push_back({std::move(recording), std::move(*last)});
     } else if (first_defect.message.empty()) {
       first_defect = std::move(last.error());
-      if (found->size() > 1) err << "leakhunt-report: " << first_defect.message << "\n";
+      if (found->size() > 1) err << MessageLine("leakhunt-report", first_defect.message);
     } else {
-      err << "leakhunt-report: " << last.error().message << "\n";
+      err << MessageLine("leakhunt-report", last.error().message);
     }
   }
   if (listed.empty()) return first_defect;
@@ -211,7 +213,7 @@ std::vector<Snapshot> ReadHistory(const ChosenSnapshot& chosen, size_t at_most, 
     if (read) {
       history.push_back(std::move(*read));
     } else {
-      err << "leakhunt-report: " << read.error().message << "\n";
+      err << MessageLine("leakhunt-report", read.error().message);
     }
   }
   history.push_back(chosen.snapshot);

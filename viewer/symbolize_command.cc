@@ -1,6 +1,7 @@
 // leakhunt-report symbolize: stores the symbols of a recording beside it, while this machine still has them.
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/command.h"
 #include "viewer/stored_symbols.h"
 
@@ -13,8 +14,8 @@ Result<int> Run(Context& context) {
   for (const ChosenSnapshot& one : *chosen) {
     Result<symbolizer::StoredSymbols> stored = StoreSymbolsOf(one, context.options);
     if (!stored) return std::move(stored.error());
-    for (const std::string& warning : stored->warnings) context.err << "leakhunt-report: " << warning << "\n";
-    context.out << StoredText(one, *stored) << "\n";
+    for (const std::string& warning : stored->warnings) context.err << MessageLine("leakhunt-report", warning);
+    context.out << CleanText(StoredText(one, *stored)) << "\n";
   }
   return 0;
 }

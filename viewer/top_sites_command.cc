@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/command.h"
 #include "viewer/render/function_name.h"
 #include "viewer/render/paragraph.h"
@@ -83,7 +84,7 @@ void WriteText(const std::vector<SiteRow>& rows, size_t of, Loaded& loaded, Cont
 
 void WriteMarkdown(const std::vector<SiteRow>& rows, Loaded& loaded, Context& context) {
   std::vector<std::string> lines = Preamble(loaded);
-  context.out << "### Call sites holding memory: " << loaded.snapshot->process.name << "\n\n";
+  context.out << "### Call sites holding memory: " << MarkdownText(loaded.snapshot->process.name) << "\n\n";
   lines.push_back(SumText(*loaded.snapshot));
   WriteList(lines, context.out);
   context.out << "\n";
@@ -92,7 +93,7 @@ void WriteMarkdown(const std::vector<SiteRow>& rows, Loaded& loaded, Context& co
   for (size_t i = 0; i < rows.size(); ++i) {
     context.out << "\n<details><summary>" << i + 1 << ". stack</summary>\n\n```\n";
     for (const std::string& line : StackLines(loaded.resolver->Stack(rows[i].stack), 0, true)) {
-      context.out << line << "\n";
+      context.out << FencedText(line) << "\n";
     }
     context.out << "```\n\n</details>\n";
   }

@@ -3,6 +3,7 @@
 
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "collector/verdict/phrase.h"
 #include "viewer/categories.h"
 #include "viewer/command.h"
@@ -91,7 +92,7 @@ void WriteForPeople(const Judged& judged, const std::vector<size_t>& sites, cons
   if (!categories.empty()) lines.push_back(CategoryText(categories));
   lines.push_back("sites: " + VerdictCounts(judged, sites));
   if (markdown) {
-    context.out << "### Trend: " << loaded.snapshot->process.name << "\n\n";
+    context.out << "### Trend: " << MarkdownText(loaded.snapshot->process.name) << "\n\n";
     WriteList(lines, context.out);
   } else {
     WriteLines(lines, context.terminal, context.out);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/command.h"
 #include "viewer/render/paragraph.h"
 #include "viewer/render/preamble.h"
@@ -99,7 +100,7 @@ Result<int> Run(Context& context) {
   if (format == "csv") WriteCsv(series->points, context.out);
   if (format == "json" || format == "csv") return 0;
   bool markdown = format == "markdown";
-  if (markdown) context.out << "### Vitals: " << series->chosen.snapshot.process.name << "\n\n";
+  if (markdown) context.out << "### Vitals: " << MarkdownText(series->chosen.snapshot.process.name) << "\n\n";
   if (markdown) {
     WriteList(Head(*series), context.out);
   } else {

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "collector/base/clean_text.h"
 #include "collector/snapshot/estimate.h"
 #include "collector/snapshot/recording.h"
 
@@ -42,39 +43,6 @@ ProcessRow RowOf(const snapshot::Snapshot& s, const snapshot::Recording& recordi
   row.directory = recording.directory;
   row.files = recording.files;
   return row;
-}
-
-// Label values: backslash, quote and newline escaped, other controls dropped.
-std::string Label(const std::string& text) {
-  std::string label;
-  for (unsigned char c : text) {
-    if (c == '\\' || c == '"') label += '\\';
-    if (c >= 0x20) label += static_cast<char>(c);
-  }
-  return label;
-}
-
-std::string Html(const std::string& text) {
-  std::string html;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        html += "&amp;";
-        break;
-      case '<':
-        html += "&lt;";
-        break;
-      case '>':
-        html += "&gt;";
-        break;
-      case '"':
-        html += "&quot;";
-        break;
-      default:
-        html += c;
-    }
-  }
-  return html;
 }
 
 std::string Size(double bytes) {
@@ -137,7 +105,7 @@ std::string Metrics(const std::vector<ProcessRow>& rows) {
     for (const ProcessRow& row : rows) {
       if (row.state != "running") continue;
       text +=
-          fmt::format("{}{{pid=\"{}\",name=\"{}\"}} {}\n", metric.name, row.pid, Label(row.name), row.*metric.field);
+          fmt::format("{}{{pid=\"{}\",name=\"{}\"}} {}\n", metric.name, row.pid, PrometheusLabelValue(row.name), row.*metric.field);
     }
   }
   return text;
@@ -152,7 +120,7 @@ std::string Page(const std::vector<ProcessRow>& rows) {
       "h1><table><tr><th>pid<th>program"
       "<th>state<th>RSS<th>live heap<th>slack<th>handles<th>threads<th>answers</tr>";
   for (const ProcessRow& row : rows) {
-    page += fmt::format("<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{:.0f}<td>{:.0f}<td>", row.pid, Html(row.name),
+    page += fmt::format("<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{:.0f}<td>{:.0f}<td>", row.pid, HtmlText(row.name),
                         row.state, Size(row.rss_bytes), Size(row.live_bytes), Size(row.slack_bytes), row.open_handles,
                         row.threads);
     for (const char* answer : {"findings", "top-sites", "handles", "trend", "diff", "vitals"}) {

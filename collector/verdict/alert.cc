@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "collector/base/clean_text.h"
 #include "collector/verdict/phrase.h"
 
 namespace leakhunt::verdict {
@@ -134,7 +135,7 @@ std::string AlertJson(const Alert& alert) {
     json["time_to_limit_s"] = limit.seconds;
     json["limit"] = {{"kind", limit.kind}, {limit.kind == "RLIMIT_NOFILE" ? "handles" : "bytes", limit.limit}};
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return TerminalSafeJson(json.dump(-1, ' ', false, Json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace leakhunt::verdict

@@ -1,7 +1,9 @@
 // Collapsed stacks: the format of flamegraph.pl, inferno and many others.
+#include <algorithm>
 #include <map>
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/export/export.h"
 
 namespace leakhunt::viewer {
@@ -9,11 +11,8 @@ namespace {
 
 // A ';' separates frames and a line break ends the stack: neither may be in a name.
 std::string Name(const Profile& profile, const ProfileFrame& frame) {
-  std::string name = FrameLabel(profile, frame);
-  for (char& c : name) {
-    if (c == ';') c = ':';
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  }
+  std::string name = CleanText(FrameLabel(profile, frame));
+  std::replace(name.begin(), name.end(), ';', ':');
   return name;
 }
 

@@ -4,20 +4,11 @@
 #include <algorithm>
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/export/export.h"
 
 namespace leakhunt::viewer {
 namespace {
-
-std::string Quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
 
 std::string StackText(const Profile& profile, const ProfileSample& sample) {
   std::string text;
@@ -52,18 +43,18 @@ std::vector<std::string> LabelKeys(const Profile& profile) {
 
 void ExportCsv(const Profile& profile, std::ostream& out) {
   const std::vector<std::string> keys = LabelKeys(profile);
-  for (const ValueType& type : profile.value_types) out << Quoted(type.name) << ',';
-  for (const std::string& key : keys) out << Quoted(key) << ',';
+  for (const ValueType& type : profile.value_types) out << CsvField(type.name) << ',';
+  for (const std::string& key : keys) out << CsvField(key) << ',';
   out << "function,file,line,module,stack\r\n";
   for (const ProfileSample& sample : profile.samples) {
     for (int64_t value : sample.values) out << value << ',';
-    for (const std::string& key : keys) out << Quoted(Label(sample, key)) << ',';
+    for (const std::string& key : keys) out << CsvField(Label(sample, key)) << ',';
     const ProfileFrame unknown;
     const ProfileFrame& leaf = sample.frames.empty() ? unknown : profile.frames[sample.frames.front()];
-    out << Quoted(leaf.function) << ',' << Quoted(leaf.file) << ',';
+    out << CsvField(leaf.function) << ',' << CsvField(leaf.file) << ',';
     if (leaf.line != 0) out << leaf.line;
-    out << ',' << (leaf.module < profile.modules.size() ? Quoted(profile.modules[leaf.module].path) : "") << ','
-        << Quoted(StackText(profile, sample)) << "\r\n";
+    out << ',' << (leaf.module < profile.modules.size() ? CsvField(profile.modules[leaf.module].path) : "") << ','
+        << CsvField(StackText(profile, sample)) << "\r\n";
   }
 }
 

@@ -11,6 +11,7 @@
 #include <ostream>
 #include <unordered_map>
 
+#include "collector/base/clean_text.h"
 #include "viewer/export/call_tree.h"
 #include "viewer/export/export.h"
 
@@ -63,11 +64,7 @@ class Writer {
 
  private:
   // One line of text: foreign line ends would be lines of their own.
-  void Line(std::string text) {
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    std::replace(text.begin(), text.end(), '\r', ' ');
-    out_ << text << '\n';
-  }
+  void Line(const std::string& text) { out_ << CleanText(text) << '\n'; }
 
   void WriteHead() {
     Line("v 10400 2");

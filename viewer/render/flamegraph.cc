@@ -6,6 +6,7 @@
 #include <ostream>
 #include <unordered_map>
 
+#include "collector/base/clean_text.h"
 #include "viewer/export/profile.h"
 #include "viewer/render/page.h"
 #include "viewer/render/pages.h"
@@ -148,7 +149,7 @@ Json Tree::ToJson() const {
 
 void RenderFlameGraph(const Profile& profile, const std::string& title, std::ostream& out) {
   const std::string data = Tree(profile).ToJson().dump(-1, ' ', false, Json::error_handler_t::replace);
-  FillPage(kFlameGraphPage, {{"TITLE", EscapeHtml(title)}, {"DATA", ScriptJson(data)}}, out);
+  FillPage(kFlameGraphPage, {{"TITLE", HtmlText(title)}, {"DATA", ScriptJson(data)}}, out);
 }
 
 }  // namespace leakhunt::viewer

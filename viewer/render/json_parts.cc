@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "collector/base/clean_text.h"
+
 namespace leakhunt::viewer {
 
 Json NumberJson(double value) {
@@ -84,6 +86,8 @@ Json StackJson(const ResolvedStack& stack) {
   return frames;
 }
 
-std::string Dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string Dump(const Json& json) { 
+  return TerminalSafeJson(json.dump(2, ' ', false, Json::error_handler_t::replace)) + "\n";
+ }
 
 }  // namespace leakhunt::viewer

@@ -3,12 +3,14 @@
 
 #include <ostream>
 
+#include "collector/base/clean_text.h"
+
 namespace leakhunt::viewer {
 
-std::string EscapeHtml(std::string_view text) {
+std::string EscapeHtml(std::string_view markup) {
   std::string escaped;
-  escaped.reserve(text.size());
-  for (char c : text) {
+  escaped.reserve(markup.size());
+  for (char c : markup) {
     switch (c) {
       case '&': escaped += "&amp;"; break;
       case '<': escaped += "&lt;"; break;
@@ -21,15 +23,8 @@ std::string EscapeHtml(std::string_view text) {
 }
 
 std::string ScriptJson(std::string_view json) {
-  std::string escaped;
-  escaped.reserve(json.size());
-  for (char c : json) {
-    if (c == '<') {
-      escaped += "\\u003c";
-    } else {
-      escaped += c;
-    }
-  }
+  std::string escaped = TerminalSafeJson(json);
+  for (size_t at = 0; (at = escaped.find('<', at)) != std::string::npos;) escaped.replace(at, 1, "\\u003c");
   return escaped;
 }
 

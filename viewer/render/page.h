@@ -8,8 +8,8 @@
 
 namespace leakhunt::viewer {
 
-// For text and for attributes in double quotes.
-std::string EscapeHtml(std::string_view text);
+// Markup of our own, for an attribute in double quotes. Names go through HtmlText (clean_text.h).
+std::string EscapeHtml(std::string_view markup);
 // JSON for the inside of a script element: no "</script>" or "<!--" in a string may end it.
 std::string ScriptJson(std::string_view json);
 

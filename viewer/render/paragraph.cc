@@ -2,6 +2,7 @@
 
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/render/table.h"
 #include "viewer/render/units.h"
 
@@ -33,7 +34,7 @@ void WriteLines(const std::vector<std::string>& lines, const Terminal& terminal,
   size_t width = static_cast<size_t>(terminal.width);
   for (const std::string& line : lines) {
     bool note = line.starts_with("note:");
-    for (const std::string& piece : Wrap(line, width)) {
+    for (const std::string& piece : Wrap(Printable(line), width)) {
       std::string fitted = Shorten(piece, width);
       out << (note ? Styled(fitted, Style::kYellow, terminal) : fitted) << "\n";
     }
@@ -41,7 +42,7 @@ void WriteLines(const std::vector<std::string>& lines, const Terminal& terminal,
 }
 
 void WriteList(const std::vector<std::string>& lines, std::ostream& out) {
-  for (const std::string& line : lines) out << "- " << line << "\n";
+  for (const std::string& line : lines) out << "- " << MarkdownText(line) << "\n";
 }
 
 }  // namespace leakhunt::viewer

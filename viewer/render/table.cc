@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "collector/base/clean_text.h"
 #include "viewer/render/units.h"
 
 namespace leakhunt::viewer {
@@ -64,13 +65,11 @@ std::string Line(const std::vector<std::string>& cells, const std::vector<Column
   return line;
 }
 
-std::string MarkdownCell(const std::string& text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '|' || c == '\\' || c == '`' || c == '*' || c == '_' || c == '<' || c == '>') out += '\\';
-    out += c == '\n' ? ' ' : c;
+Table Cleaned(Table table) {
+  for (auto* lines : {&table.rows, &table.details}) {
+    for (auto& line : *lines) std::transform(line.begin(), line.end(), line.begin(), Printable);
   }
-  return out;
+  return table;
 }
 
 }  // namespace
@@ -81,7 +80,8 @@ std::string Styled(const std::string& text, Style style, const Terminal& termina
   return std::string("\x1b[") + kCodes[static_cast<int>(style)] + "m" + text + "\x1b[0m";
 }
 
-void WriteTextTable(const Table& table, const Terminal& terminal, std::ostream& out) {
+void WriteTextTable(const Table& raw, const Terminal& terminal, std::ostream& out) {
+  const Table table = Cleaned(raw);  // before anything is measured
   std::vector<size_t> widths = Measure(table);
   DropExpendable(table.columns, widths, terminal.width);
   FitLast(widths, terminal.width);
@@ -105,22 +105,13 @@ void WriteMarkdownTable(const Table& table, std::ostream& out) {
     }
     out << "|\n";
   };
-  line([&](size_t c) { return MarkdownCell(table.columns[c].title); });
+  line([&](size_t c) { return MarkdownText(table.columns[c].title); });
   line([&](size_t c) { return std::string(table.columns[c].align == Align::kRight ? "---:" : "---"); });
-  for (const auto& row : table.rows) line([&](size_t c) { return c < row.size() ? MarkdownCell(row[c]) : ""; });
+  for (const auto& row : table.rows) line([&](size_t c) { return c < row.size() ? MarkdownText(row[c]) : ""; });
 }
 
 void WriteCsvRecord(const std::vector<std::string>& cells, std::ostream& out) {
-  for (size_t c = 0; c < cells.size(); ++c) {
-    std::string cell = cells[c];
-    bool formula = !cell.empty() && (cell[0] == '=' || cell[0] == '@' || cell[0] == '\t');
-    if (formula) cell.insert(cell.begin(), '\'');
-    if (cell.find_first_of(",\"\n\r") != std::string::npos) {
-      for (size_t at = 0; (at = cell.find('"', at)) != std::string::npos; at += 2) cell.insert(at, "\"");
-      cell = '"' + cell + '"';
-    }
-    out << (c == 0 ? "" : ",") << cell;
-  }
+  for (size_t c = 0; c < cells.size(); ++c) out << (c == 0 ? "" : ",") << CsvField(cells[c]);
   out << "\n";
 }
 

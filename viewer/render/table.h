@@ -17,7 +17,7 @@ struct Column {
   int expendable = 0;  // a narrow terminal loses the columns with the highest number first; 0 = never
 };
 
-// Cells are plain text. In a terminal table each row may be followed by lines of its own (a stack).
+// Cells are plain text, cleaned when they are written. In a terminal table each row may be followed by lines of its own (a stack).
 struct Table {
   std::vector<Column> columns;
   std::vector<std::vector<std::string>> rows;
@@ -29,7 +29,7 @@ struct Table {
 void WriteTextTable(const Table& table, const Terminal& terminal, std::ostream& out);
 void WriteMarkdownTable(const Table& table, std::ostream& out);
 
-// RFC 4180, one record a line ended by "\n"; a cell that a spreadsheet would run as a formula gets a leading quote.
+// One record per line, ended by "\n"; each cell is a CsvField (clean_text.h).
 void WriteCsvRecord(const std::vector<std::string>& cells, std::ostream& out);
 
 enum class Style { kBold, kDim, kRed, kGreen, kYellow };

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <ctime>
 
+#include "collector/base/clean_text.h"
+
 namespace leakhunt::viewer {
 namespace {
 
@@ -19,21 +21,6 @@ std::string WithSeparators(double v) {
   std::string digits = fmt::format("{:.0f}", std::abs(v));
   for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), ",");
   return (v < 0 && digits != "0" ? "-" : "") + digits;
-}
-
-bool Continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
-// Bytes of the well-formed UTF-8 sequence at `i`; 0 when there is none.
-size_t SequenceLength(const std::string& text, size_t i) {
-  auto lead = static_cast<unsigned char>(text[i]);
-  size_t length = lead < 0x80 ? 1 : (lead & 0xE0) == 0xC0 && lead >= 0xC2 ? 2 : (lead & 0xF0) == 0xE0 ? 3
-                  : (lead & 0xF8) == 0xF0 && lead <= 0xF4 ? 4 : 0;
-  if (length == 0 || i + length > text.size()) return 0;
-  for (size_t k = 1; k < length; ++k) {
-    if (!Continuation(text[i + k])) return 0;
-  }
-  if (length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0) return 0;  // C1 controls
-  return length;
 }
 
 }  // namespace
@@ -126,18 +113,12 @@ std::string Sparkline(const std::vector<double>& values, size_t width) {
   return line;
 }
 
-size_t Width(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !Continuation(c); }));
-}
+size_t Width(const std::string& text) { return DisplayWidth(text); }
 
 std::string Shorten(const std::string& text, size_t columns) {
   if (Width(text) <= columns) return text;
   if (columns == 0) return "";
-  size_t end = 0;
-  for (size_t seen = 0; end < text.size(); ++end) {
-    if (!Continuation(text[end]) && seen++ == columns - 1) break;
-  }
-  return text.substr(0, end) + "…";
+  return std::string(CutToWidth(text, columns - 1)) + "…";
 }
 
 std::string ShortenBeforeLastWord(const std::string& text, size_t columns) {
@@ -159,20 +140,6 @@ std::string PadRight(const std::string& text, size_t columns) {
   return width >= columns ? text : text + std::string(columns - width, ' ');
 }
 
-std::string Printable(const std::string& text) {
-  std::string out;
-  for (size_t i = 0; i < text.size();) {
-    size_t length = SequenceLength(text, i);
-    bool control = length == 1 && (static_cast<unsigned char>(text[i]) < 0x20 || text[i] == 0x7F);
-    if (length == 0 || control) {
-      out += '?';
-      ++i;
-    } else {
-      out.append(text, i, length);
-      i += length;
-    }
-  }
-  return out;
-}
+std::string Printable(const std::string& text) { return CleanText(text); }
 
 }  // namespace leakhunt::viewer

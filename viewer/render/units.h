@@ -20,7 +20,7 @@ std::string CountMargin(const snapshot::Estimate& e);
 std::string Clock(int64_t unix_ms);                // "2023-11-14 22:13:20" UTC; "-" for 0
 std::string Sparkline(const std::vector<double>& values, size_t width);  // "" for fewer than two values
 
-// Columns a UTF-8 text takes on screen, counting a code point as one.
+// Columns a UTF-8 text takes on screen.
 size_t Width(const std::string& text);
 // Cut at the end with "…" to at most `columns`.
 std::string Shorten(const std::string& text, size_t columns);
@@ -28,7 +28,7 @@ std::string Shorten(const std::string& text, size_t columns);
 std::string ShortenBeforeLastWord(const std::string& text, size_t columns);
 std::string PadLeft(const std::string& text, size_t columns);
 std::string PadRight(const std::string& text, size_t columns);
-// Control characters and broken UTF-8 made visible as "?": labels and names come from other programs.
+// Text that another program chose, as a terminal may be shown it; see clean_text.h.
 std::string Printable(const std::string& text);
 
 }  // namespace leakhunt::viewer

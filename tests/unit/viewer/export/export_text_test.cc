@@ -21,7 +21,7 @@ std::string Collapsed(const Profile& profile, size_t value) {
 TEST(ExportCollapsed, OutermostFirstSortedWithoutZeros) {
   EXPECT_EQ(Collapsed(SampleProfile(), 3),
             "(unknown) 10\n"
-            "main;cache:put \"</script><!-- 1000\n"
+            "main;cache:put?\"</script><!-- 1000\n"
             "main;handle_request;Request::parse(char const*);std::vector<int, std::allocator<int> >::push_back 40960\n");
 }
 
@@ -45,7 +45,7 @@ TEST(ExportCsv, QuotesWhatNeedsIt) {
   std::getline(lines, line);
   EXPECT_EQ(line.substr(0, 27), "100,409600,10,40960,heap,,\"");
   EXPECT_NE(line.find("\"main /srv/src/main.cc:10 > handle_request /srv/src/server.cc:77 > "), std::string::npos) << line;
-  EXPECT_NE(out.str().find("7,7000,1,1000,heap,\"warm, up\",\"cache;put\n\"\"</script><!--\",/srv/src/cache.cc,5,/srv/service,"),
+  EXPECT_NE(out.str().find("7,7000,1,1000,heap,\"warm, up\",\"cache;put?\"\"</script><!--\",/srv/src/cache.cc,5,/srv/service,"),
             std::string::npos)
       << out.str();
   EXPECT_NE(out.str().find("\r\n2,20,1,10,,,,,,,\r\n"), std::string::npos) << out.str();
