@@ -1,11 +1,15 @@
 #include "collector/record/schedule.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace leakhunt::record {
 
 SnapshotSchedule::SnapshotSchedule(int64_t start_ms, int64_t interval_ms, std::vector<uint64_t> rss_thresholds)
-    : interval_ms_(interval_ms), next_ms_(start_ms + interval_ms), rss_thresholds_(std::move(rss_thresholds)) {}
+    : interval_ms_(interval_ms),
+      start_ms_(start_ms),
+      next_ms_(start_ms + std::min(interval_ms, kFirstSnapshotMs)),
+      rss_thresholds_(std::move(rss_thresholds)) {}
 
 bool SnapshotSchedule::Closeness::Fires(uint64_t used, uint64_t limit) {
   if (limit == 0) return false;
@@ -34,14 +38,25 @@ bool SnapshotSchedule::ThresholdPassed(uint64_t rss_bytes) {
   return passed;
 }
 
+// The cadence is kept: a late tick does not shift the ones after it, and missed ones are not made up for. A clock set back
+// starts the cadence anew; it must not stop it.
+bool SnapshotSchedule::IntervalPassed(int64_t now_ms) {
+  if (next_ms_ - now_ms > interval_ms_) {
+    start_ms_ = now_ms - interval_ms_;
+    next_ms_ = now_ms + interval_ms_;
+  }
+  if (now_ms < next_ms_) return false;
+  const int64_t passed_ms = now_ms - start_ms_;
+  int64_t next_after_start_ms = kFirstSnapshotMs;
+  while (next_after_start_ms <= passed_ms && next_after_start_ms < interval_ms_) next_after_start_ms *= 2;
+  next_ms_ = start_ms_ + (next_after_start_ms < interval_ms_ ? next_after_start_ms : (passed_ms / interval_ms_ + 1) * interval_ms_);
+  return true;
+}
+
 const char* SnapshotSchedule::Due(const ScheduleReading& reading, int64_t now_ms) {
   bool limit = LimitReached(reading);
   bool threshold = ThresholdPassed(reading.rss_bytes);
-  bool interval = now_ms >= next_ms_;
-  // The cadence is kept: a late tick does not shift the ones after it, and missed ones are not made up for. A clock
-  // set back must not stop it either.
-  if (interval || next_ms_ - now_ms > interval_ms_)
-    next_ms_ += ((now_ms - next_ms_) / interval_ms_ + (interval ? 1 : 0)) * interval_ms_;
+  bool interval = IntervalPassed(now_ms);
   if (limit) return "limit";
   if (threshold) return "rss";
   return interval ? "interval" : nullptr;

@@ -1,4 +1,7 @@
-// When a snapshot of one process is due: the interval, RSS thresholds, closeness to a limit.
+// When a snapshot of one process is due: the start, the interval, RSS thresholds, closeness to a limit.
+//
+// A process is looked at 1, 2, 4, 8 ... seconds after its start until the interval has passed, so that the first minute of
+// a recording has answers; then once per interval. An interval of 10 s: 1, 2, 4, 8, 10, 20, 30 s.
 //
 // Pure: fed with readings and a clock value, no clock or file of its own.
 #pragma once
@@ -38,13 +41,17 @@ class SnapshotSchedule {
   bool LimitReached(const ScheduleReading& reading);
   bool ThresholdPassed(uint64_t rss_bytes);
 
+  bool IntervalPassed(int64_t now_ms);
+
   int64_t interval_ms_;
+  int64_t start_ms_;  // the cadence counts from here
   int64_t next_ms_;
   std::vector<uint64_t> rss_thresholds_;
   size_t next_threshold_ = 0;
   Closeness cgroup_, cgroup_working_, address_space_, handles_;
 };
 
+inline constexpr int64_t kFirstSnapshotMs = 1000;
 inline constexpr double kLimitShare = 0.9;
 inline constexpr double kLimitRelease = 0.8;
 

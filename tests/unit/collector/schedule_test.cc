@@ -29,6 +29,25 @@ TEST(SnapshotSchedule, TheCadenceIsKept) {
   EXPECT_EQ(Due(&schedule, {}, 2000), "interval");
 }
 
+TEST(SnapshotSchedule, TheFirstOnesComeSoonAndEachWaitsTwiceAsLong) {
+  SnapshotSchedule schedule(50'000, 10'000, {});
+  std::vector<int64_t> seconds;
+  for (int64_t ms = 0; ms <= 40'000; ms += 100) {
+    if (Due(&schedule, {}, 50'000 + ms) == "interval") seconds.push_back(ms / 1000);
+  }
+  EXPECT_EQ(seconds, (std::vector<int64_t>{1, 2, 4, 8, 10, 20, 30, 40}));
+}
+
+TEST(SnapshotSchedule, ALateFirstTickMakesOneSnapshotAndKeepsTheSteps) {
+  SnapshotSchedule schedule(0, 60'000, {});
+  EXPECT_EQ(Due(&schedule, {}, 5000), "interval");
+  EXPECT_EQ(Due(&schedule, {}, 7999), "");
+  EXPECT_EQ(Due(&schedule, {}, 8000), "interval");
+  EXPECT_EQ(Due(&schedule, {}, 65'000), "interval");
+  EXPECT_EQ(Due(&schedule, {}, 119'999), "");
+  EXPECT_EQ(Due(&schedule, {}, 120'000), "interval");
+}
+
 TEST(SnapshotSchedule, AClockSetBackDoesNotStopIt) {
   SnapshotSchedule schedule(1'000'000, 100, {});
   EXPECT_EQ(Due(&schedule, {}, 500'000), "");
