@@ -4,7 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "collector/quantity.h"
+#include "collector/base/quantity.h"
+#include "collector/track_list.h"
 
 namespace leakhunt {
 namespace {

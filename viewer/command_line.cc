@@ -77,7 +77,7 @@ void AddRanking(CLI::App* app, uint32_t mask, Options& o) {
 
 void AddSelection(CLI::App* app, uint32_t mask, Options& o) {
   if (mask & kSelect) {
-    app->add_option("--snapshot", o.snapshot, "which snapshot of the recording")->type_name("N|first|last");
+    app->add_option("--snapshot", o.snapshot, "which snapshot of the recording")->type_name("N|first|last|end|peak|LABEL|-5m|12:30");
   }
   if (mask & kPick) {
     app->add_option("--pid", o.pid, "the process with this pid")->type_name("PID")->check(CLI::PositiveNumber);

@@ -15,11 +15,10 @@ struct Sides {
   std::string before_path, after_path, before_which = "last", after_which = "last";
 };
 
+// What is no path names a snapshot.
 bool IsSnapshotName(const std::string& text) {
   std::error_code ignored;
-  if (std::filesystem::exists(text, ignored)) return false;
-  return text == "first" || text == "last" ||
-         (!text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }));
+  return !std::filesystem::exists(text, ignored) && text.find('/') == std::string::npos;
 }
 
 Result<Sides> Interpret(const std::vector<std::string>& arguments) {
@@ -37,7 +36,7 @@ Result<Sides> Interpret(const std::vector<std::string>& arguments) {
     sides.before_path = sides.after_path = paths.empty() ? "./leakhunt-data" : paths.front();
     sides.before_which = "first";
   } else {
-    return Error{"diff compares two snapshot numbers of one recording, or two files, or two recordings", 2};
+    return Error{"diff compares two snapshots of one recording, or two files, or two recordings", 2};
   }
   return sides;
 }

@@ -22,7 +22,7 @@ struct Options {
   By by = By::kSite;
   std::vector<std::string> patterns;  // NAME=REGEX, for --by pattern and for growth by category
   std::string filter;               // regular expression over frames, labels and scopes; empty = none
-  std::string snapshot = "last";    // number, "first" or "last"
+  std::string snapshot = "last";    // what which_snapshot.h takes
   bool symbols = true;
   std::vector<std::string> debug_dirs;
   std::string sysroot;

@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <ostream>
 
 #include "collector/base/clean_text.h"
-#include "collector/snapshot/file_header.h"
 
 namespace leakhunt::viewer {
 namespace {
@@ -102,43 +100,26 @@ void SayChoice(const ListedProcess& chosen, size_t in_run, size_t in_all, std::o
   err << MessageLine("leakhunt-report", line);
 }
 
-Result<size_t> IndexOf(const Recording& recording, const std::string& which) {
-  if (which == "last") return recording.files.size() - 1;
-  if (which == "first") return size_t{0};
-  uint32_t number = 0;
-  auto [stop, defect] = std::from_chars(which.data(), which.data() + which.size(), number);
-  if (defect != std::errc() || stop != which.data() + which.size()) {
-    return Error{fmt::format("{} is not a snapshot: a number, first or last", which), 2};
-  }
-  for (size_t i = 0; i < recording.files.size(); ++i) {
-    Result<snapshot::FileHeader> header = snapshot::ReadHeader(recording.files[i]);
-    if (header && header->number == number) return i;
-  }
-  Result<snapshot::FileHeader> last = snapshot::ReadHeader(recording.files.back());
-  return Error{fmt::format("no snapshot {} in {}: it has {} of them{}", number, recording.directory.string(),
-                           recording.files.size(), last ? fmt::format(", the last is {}", last->number) : "")};
-}
-
-Result<ChosenSnapshot> Read(Recording recording, const std::string& which) {
-  Result<size_t> index = IndexOf(recording, which);
-  if (!index) return std::move(index.error());
-  Result<Snapshot> read = snapshot::ReadSnapshot(recording.files[*index]);
-  if (!read) return std::move(read.error());
-  size_t count = recording.files.size();
-  recording.files.resize(*index + 1);
-  return ChosenSnapshot{std::move(*read), std::move(recording), count};
-}
-
 // All but the images that another one replaced.
-Result<std::vector<ChosenSnapshot>> ReadRun(const std::vector<const ListedProcess*>& run, const std::string& which) {
+Result<std::vector<ChosenSnapshot>> ReadRun(const std::vector<const ListedProcess*>& run, const std::string& which,
+                                            std::ostream& err) {
   std::vector<ChosenSnapshot> chosen;
   for (const ListedProcess* p : run) {
     if (&LastImage(run, *p) != p) continue;
-    Result<ChosenSnapshot> one = Read(p->recording, which);
+    Result<ChosenSnapshot> one = ReadWhich(p->recording, which, err);
     if (!one) return std::move(one.error());
     chosen.push_back(std::move(*one));
   }
   return chosen;
+}
+
+// The file itself, whatever the process held by then.
+Result<ChosenSnapshot> ReadFile(const std::string& path) {
+  Result<Snapshot> read = snapshot::ReadSnapshot(path);
+  if (!read) return std::move(read.error());
+  Recording recording = WithOlderSiblings({fs::path(path).parent_path(), {path}});
+  const size_t count = recording.files.size();
+  return ChosenSnapshot{std::move(*read), std::move(recording), count, false};
 }
 
 Result<std::vector<ChosenSnapshot>> One(Result<ChosenSnapshot> chosen) {
@@ -156,7 +137,7 @@ Result<std::vector<ListedProcess>> ListProcesses(const std::vector<std::string>&
   std::vector<ListedProcess> listed;
   Error first_defect;
   for (Recording& recording : *found) {
-    Result<Snapshot> last = snapshot::ReadSnapshot(recording.files.back());
+    Result<Snapshot> last = ReadNewest(&recording, err);
     if (last) {
       listed.push_back({std::move(recording), std::move(*last)});
     } else if (first_defect.message.empty()) {
@@ -178,21 +159,20 @@ Result<std::vector<ChosenSnapshot>> ChooseSnapshots(const Options& options, std:
   Result<std::vector<ListedProcess>> listed = ListProcesses(options.paths, err);
   if (!listed) return std::move(listed.error());
   std::vector<const ListedProcess*> run = NewestRun(*listed);
-  if (options.all) return ReadRun(run, options.snapshot);
+  if (options.all) return ReadRun(run, options.snapshot, err);
   if (options.pid != 0) {
     const ListedProcess* wanted = ByPid(*listed, options.pid);
     if (wanted == nullptr) return Error{fmt::format("no recording of pid {}", options.pid)};
-    return One(Read(wanted->recording, options.snapshot));
+    return One(ReadWhich(wanted->recording, options.snapshot, err));
   }
   const ListedProcess& first = FirstProcess(run);
   SayChoice(first, run.size(), listed->size(), err);
-  return One(Read(first.recording, options.snapshot));
+  return One(ReadWhich(first.recording, options.snapshot, err));
 }
 
 Result<ChosenSnapshot> ChooseSnapshot(const std::string& path, const std::string& which, int pid, std::ostream& err) {
   if (IsFile(path)) {
-    Result<ChosenSnapshot> chosen = Read(WithOlderSiblings({fs::path(path).parent_path(), {path}}), "last");
-    return chosen;
+    return ReadFile(path);
   }
   Options options;
   options.paths = {path};

@@ -1,11 +1,9 @@
-#include "collector/quantity.h"
+#include "collector/base/quantity.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <utility>
-
-#include "preload/protocol/layout.h"
 
 namespace leakhunt {
 namespace {
@@ -95,24 +93,6 @@ Result<uint32_t> ParsePercent(const std::string& text) {
   double ppm = Measure(number, kPlain);
   if (ppm < 1 || ppm > 1e6) return Error{"'" + text + "' is not a percentage such as 1% or 0.5%"};
   return static_cast<uint32_t>(ppm);
-}
-
-Result<uint32_t> ParseTrack(const std::string& text) {
-  constexpr std::pair<const char*, uint32_t> kNames[] = {{"heap", protocol::kTrackHeap},
-                                                         {"mmap", protocol::kTrackMmap},
-                                                         {"handles", protocol::kTrackHandles},
-                                                         {"threads", protocol::kTrackThreads},
-                                                         {"all", protocol::kTrackAll}};
-  uint32_t mask = 0;
-  for (const std::string& part : SplitAtCommas(text)) {
-    auto found =
-        std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& name) { return part == name.first; });
-    if (found == std::end(kNames)) {
-      return Error{"'" + part + "' cannot be tracked: choose from heap, mmap, handles, threads"};
-    }
-    mask |= found->second;
-  }
-  return mask;
 }
 
 }  // namespace leakhunt

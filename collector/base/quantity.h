@@ -1,4 +1,4 @@
-// Quantities as people type them: durations, sizes, percentages, lists of what to track.
+// Quantities as people type them: durations, sizes, percentages.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,5 @@ Result<std::vector<uint64_t>> ParseSizeList(const std::string& text);
 
 // "1%" or "1": parts per million, above 0 and at most 100 %.
 Result<uint32_t> ParsePercent(const std::string& text);
-
-// "heap,mmap,handles,threads" or "all": protocol::TrackMask.
-Result<uint32_t> ParseTrack(const std::string& text);
 
 }  // namespace leakhunt

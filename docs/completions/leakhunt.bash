@@ -14,7 +14,7 @@ _leakhunt_choices_of() {
     --format) echo text json markdown csv pprof collapsed speedscope firefox heaptrack otlp sqlite ;;
     --sort) echo live-bytes live-count total-bytes growth age ;;
     --by) echo site function file module thread type scope peer pattern ;;
-    --snapshot) echo first last ;;
+    --snapshot) echo first last end peak ;;
     --symbols) echo auto off ;;
     --children) echo follow ignore ;;
     --track) echo heap mmap handles threads ;;

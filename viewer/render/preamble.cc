@@ -65,8 +65,8 @@ std::string SnapshotText(const Loaded& loaded) {
   std::string text = fmt::format("snapshot {} of {} ({}", s.number, loaded.chosen.front().snapshots, s.reason);
   if (!s.label.empty()) text += ": " + Printable(s.label);
   const char* since = (s.process.flags & snapshot::kInjected) != 0 ? "it was attached to" : "the start";
-  return text + fmt::format("), {} UTC, {} after {}; {}", Clock(s.time_ms), Age(s.time_ms - s.process.started_ms), since,
-                            EndText(s.process));
+  return text + fmt::format("), {} UTC, {} after {}; {}{}", Clock(s.time_ms), Age(s.time_ms - s.process.started_ms), since,
+                            EndText(s.process), loaded.chosen.front().before_teardown ? ", after it had freed most of this" : "");
 }
 
 }  // namespace

@@ -5,7 +5,8 @@
 
 #include <cstdlib>
 
-#include "collector/quantity.h"
+#include "collector/base/quantity.h"
+#include "collector/track_list.h"
 
 namespace leakhunt {
 namespace {
