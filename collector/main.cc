@@ -35,15 +35,24 @@ rlimit RaiseDescriptorLimit() {
   return limit;
 }
 
+// A wrong setting is an error. So is an address that cannot be had, but a command then runs without the API.
+Status ServeHttp(const Options& options, serve::HttpServer* http) {
+  if (options.http.empty()) return Ok();
+  const int usage = options.command.empty() ? 2 : 125;
+  auto settings = serve::ParseHttpSettings(options.http, options.http_hosts, options.http_token_file);
+  if (!settings) return Error{settings.error().message, usage};
+  Status up = http->Open(*settings);
+  if (!up && up.error().exit_code == 2) return Error{up.error().message, usage};
+  if (up) up = http->Start(*settings, std::filesystem::absolute(options.output));
+  if (up || options.command.empty()) return up;
+  Notice(up.error().message + "; recording goes on without it");
+  return Ok();
+}
+
 Result<int> Dispatch(const Options& options, const rlimit& descriptor_limit) {
   alert::Judge judge(options.on_alert);
   serve::HttpServer http;
-  if (!options.http.empty()) {
-    auto address = serve::ParseHttpAddress(options.http);
-    if (!address) return Error{"--http: " + address.error().message, options.command.empty() ? 2 : 125};
-    Status started = http.Start(*address, std::filesystem::absolute(options.output));
-    if (!started) Notice(started.error().message + "; recording goes on without it");
-  }
+  if (Status served = ServeHttp(options, &http); !served) return served.error();
   record::OnWritten look;
   if (options.verbosity != Verbosity::kQuiet || !options.on_alert.empty()) {
     look = [&judge](const std::filesystem::path& recording, uint32_t number) { judge.Look(recording, number); };

@@ -87,8 +87,14 @@ void AddOptions(CLI::App* app, Options* options) {
       "--on-alert", [options](const CLI::results_t& v) { return options->on_alert = v.back(), true; }, "CMD",
       "run CMD with the alert as JSON on stdin when a leak is found, changes or ends");
   text(
-      "--http", [options](const CLI::results_t& v) { return options->http = v.back(), true; }, "ADDR:PORT",
-      "serve the HTTP API, of loopback unless ADDR says otherwise (default: off)");
+      "--http", [options](const CLI::results_t& v) { return options->http = v.back(), true; }, "ADDR:PORT|unix:PATH",
+      "serve the HTTP API, on loopback unless ADDR says otherwise (default: off)");
+  app->add_option("--http-host", options->http_hosts, "another name that a request's Host may have; repeatable")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  text(
+      "--http-token-file", [options](const CLI::results_t& v) { return options->http_token_file = v.back(), true; },
+      "FILE", "requests must bear the token in FILE; needed for any address but loopback and unix:PATH");
   text("--pid", Into("--pid", &options->attach_pid, ParsePid), "PID", "record this running process until it ends");
   text(
       "--client-fd",
@@ -127,6 +133,9 @@ Status CheckCombination(const Options& options) {
   if (options.attach_pid != 0 && !options.command.empty()) return Error{"--pid and a command exclude each other"};
   if (options.client_fd >= 0 && (options.attach_pid != 0 || !options.command.empty())) {
     return Error{"--client-fd excludes --pid and a command"};
+  }
+  if (options.http.empty() && !(options.http_hosts.empty() && options.http_token_file.empty())) {
+    return Error{"--http-host and --http-token-file go with --http"};
   }
   return Ok();
 }

@@ -29,7 +29,9 @@ struct Options {
   std::vector<uint64_t> snapshot_at_rss;  // ascending bytes
   uint64_t max_disk_bytes = uint64_t{1} << 30;
   std::string on_alert;  // shell command; empty = none
-  std::string http;      // ADDRESS:PORT; empty = off
+  std::string http;      // ADDRESS:PORT or unix:PATH; empty = off
+  std::vector<std::string> http_hosts;  // further names that a request's Host may have
+  std::string http_token_file;          // empty = none
   Verbosity verbosity = Verbosity::kNormal;
   bool output_given = false;  // by option or by LEAKHUNT_OUTPUT
 

@@ -69,6 +69,13 @@ bool ReadBoth(int out, int err, std::string* text, std::string* complaint) {
   return true;
 }
 
+// The error stands after what was only worth saying.
+std::string LastLine(std::string text) {
+  text.erase(text.find_last_not_of('\n') + 1);
+  const size_t before = text.rfind('\n');
+  return before == std::string::npos ? text : text.substr(before + 1);
+}
+
 }  // namespace
 
 Result<std::string> CallReport(const std::vector<std::string>& arguments) {
@@ -98,8 +105,10 @@ Result<std::string> CallReport(const std::vector<std::string>& arguments) {
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   if (!whole) return Error{"leakhunt-report took too long"};
-  if (status != 0)
-    return Error{complaint.empty() ? "leakhunt-report failed" : complaint.substr(0, complaint.find('\n'))};
+  if (status != 0) {
+    return Error{complaint.empty() ? "leakhunt-report failed" : LastLine(complaint),
+                 WIFEXITED(status) ? WEXITSTATUS(status) : 1};
+  }
   return text;
 }
 

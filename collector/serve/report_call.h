@@ -10,7 +10,7 @@
 
 namespace leakhunt::serve {
 
-// Standard output of `leakhunt-report ARGUMENTS`, or its complaint as the error.
+// Standard output of `leakhunt-report ARGUMENTS`, or its complaint and exit status as the error.
 Result<std::string> CallReport(const std::vector<std::string>& arguments);
 
 }  // namespace leakhunt::serve

@@ -13,7 +13,7 @@ TEST(HttpAddress, LoopbackUnlessToldOtherwise) {
   EXPECT_EQ(ParseHttpAddress("0.0.0.0:80")->host, "0.0.0.0");
   EXPECT_EQ(ParseHttpAddress("[::1]:8080")->host, "::1");
   EXPECT_EQ(ParseHttpAddress("[::1]:8080")->port, 8080);
-  for (const char* bad : {"", ":", "x", "1.2.3.4:", "1.2.3.4:x", ":0", ":65536", ":80x"})
+  for (const char* bad : {"", ":", "x", "unix:", "1.2.3.4:", "1.2.3.4:x", ":0", ":65536", ":80x"})
     EXPECT_FALSE(ParseHttpAddress(bad)) << bad;
 }
 
