@@ -103,7 +103,7 @@ bool BeginsBlock(std::string_view line) {
   if (line.empty()) return false;
   const char c = line[0];
   const bool doubled = line.size() > 1 && (line[1] == ' ' || line[1] == c);
-  return c == '#' || c == '=' || ((c == '-' || c == '+') && doubled);
+  return c == '=' || ((c == '#' || c == '-' || c == '+') && doubled);
 }
 
 // The C library's widths need a UTF-8 locale; the program's own may be another.

@@ -78,6 +78,7 @@ TEST(CleanText, JsonIsTheSameDocumentAndSafeOnATerminal) {
 TEST(CleanText, MarkdownShowsWhatWasWritten) {
   EXPECT_EQ(MarkdownText("| a | `b` *c* [d](e) <f> &amp;"), "\\| a \\| \\`b\\` \\*c\\* \\[d\\](e) \\<f\\> \\&amp;");
   EXPECT_EQ(MarkdownText("# heading"), "\\# heading");
+  EXPECT_EQ(MarkdownText("#"), "#") << "a column's title";
   EXPECT_EQ(MarkdownText("- item"), "\\- item");
   EXPECT_EQ(MarkdownText("+3.81 MiB"), "+3.81 MiB");
   EXPECT_EQ(MarkdownText("http://x"), "http\\://x");
