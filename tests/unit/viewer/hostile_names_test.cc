@@ -4,6 +4,8 @@
 // Markdown, HTML and a formula; what is written is looked at as a terminal, a spreadsheet and a parser would.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -43,6 +45,13 @@ const std::vector<std::string> kCommands = {"top-sites", "handles",   "trend",  
 
 class HostileNames : public ::testing::Test {
  protected:
+  // A JIT's symbols are the process's own words, too.
+  HostileNames() {
+    std::string symbol = Hostile();
+    std::replace(symbol.begin(), symbol.end(), '\n', ' ');
+    std::ofstream(recording_ / "perf-4242.map") << "7fab00001000 1000 jit " << symbol << "\n";
+  }
+
   Outcome Run(std::vector<std::string> arguments, viewer::Terminal terminal = {}) {
     if (arguments.front() == "diff") {
       arguments.insert(arguments.begin() + 1,
@@ -78,6 +87,11 @@ TEST_F(HostileNames, ATerminalIsShownPrintableTextAlone) {
   ExpectPrintable(Run({"top-sites", "--full-stacks", "--by", "thread"}).out, "by thread");
   ExpectPrintable(Run({"top-sites", "--by", "scope"}).out, "by scope");
   ExpectPrintable(Run({"handles", "--untracked", "--full-stacks", "--by", "peer"}).out, "by peer");
+}
+
+TEST_F(HostileNames, TheHostileSymbolIsShownCleaned) {
+  EXPECT_TRUE(Contains(Run({"top-sites", "--full-stacks"}).out, "jit =cmd|'x'!A0"));
+  EXPECT_TRUE(Contains(Run({"export", "--format", "collapsed"}).out, "jit =cmd|'x'!A0"));
 }
 
 TEST_F(HostileNames, ColoursAreTheReportsOwn) {
