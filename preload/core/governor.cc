@@ -1,5 +1,6 @@
 #include "preload/core/governor.h"
 
+#include "preload/core/handles.h"
 #include "preload/core/inherited.h"
 #include "preload/core/interval_control.h"
 #include "preload/core/tracker.h"
@@ -102,7 +103,7 @@ void Tick(uint64_t now_ns) {
   sys::StoreRelaxed(&header->brk_now, static_cast<uint64_t>(sys::Call(SYS_brk, 0)));
   // A forked child that outlives a fork-and-exec shows what it inherited; later than that it may be killed any time.
   if (IsForkedChild() && now_ns > g_process.started_ns + kForkAndExecNs) PublishInherited();
-  transport::KeepConnected(now_ns);
+  if (!InSharedMemoryChild()) transport::KeepConnected(now_ns);
 }
 
 // When the next housekeeping is due, and whether its visit is timed. There is always one kHousekeepEvery before that, of an opening

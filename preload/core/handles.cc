@@ -161,11 +161,29 @@ bool MayRetire() {
   return true;
 }
 
+// Process::children_share_memory.
+constexpr uint32_t kChildrenShare = 1, kTablesDiffer = 2;
+
+void Share(uint32_t what) {
+  __atomic_fetch_or(&g_process.children_share_memory, what, __ATOMIC_SEQ_CST);
+  OpeningsAreUsual();
+}
+
+// Whether the calling thread's descriptor table is another than the first thread's, which is the one that /proc/PID/fd lists.
+// 1, 0; -1: the kernel does not tell.
+int HasOwnTable() {
+  constexpr long kFiles = 2;  // KCMP_FILES
+  const int pid = sys::GetPid(), tid = sys::GetTid();
+  if (tid == pid) return 0;
+  const long order = sys::Call(SYS_kcmp, pid, tid, kFiles, 0, 0);
+  return order < 0 ? -1 : order != 0;
+}
+
 [[gnu::noinline]] bool LookAtPid() {
   if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || !ProcessIsAlive()) return false;
   if (static_cast<uint32_t>(sys::GetPid()) != g_process.pid) return true;
-  t_local.vforking = 0;  // on the thread itself again
-  return false;
+  t_local.vforking &= kOwnDescriptors;  // on the thread itself again
+  return t_local.vforking != 0 || ((sys::LoadRelaxed(&g_process.children_share_memory) & kTablesDiffer) != 0 && HasOwnTable() == 1);
 }
 
 }  // namespace
@@ -179,12 +197,17 @@ bool InSharedMemoryChild() {
 
 void VforkBegins() {
   if (Enter()) Leave();  // a forked child becomes a process of its own before it lends its memory
-  t_local.vforking = 1;
+  t_local.vforking |= 1;
 }
 
-void ChildrenShareMemory() {
-  __atomic_store_n(&g_process.children_share_memory, 1u, __ATOMIC_SEQ_CST);
-  OpeningsAreUsual();
+void ChildrenShareMemory() { Share(kChildrenShare); }
+
+void DescriptorTablesDiffer() { Share(kTablesDiffer); }
+
+void DescriptorsUnshared() {
+  if (sys::HasOneThread()) return;  // it had its table for itself before
+  if (HasOwnTable() < 0) t_local.vforking |= kOwnDescriptors;
+  DescriptorTablesDiffer();
 }
 
 void HandleOpenedSomehow(int fd, HandleDescription description, const unwind::CallerRegisters* caller) {
@@ -287,11 +310,14 @@ void HandlesAfterFork() {
   ThreadsAfterFork();
   if ((g_process.options.track & protocol::kTrackHandles) == 0) return;
   InitializeHandleSlots();
-  ListParentsHandles();
+  // The table that was copied is the forking thread's.
+  const bool others = (sys::LoadRelaxed(&g_process.children_share_memory) & kTablesDiffer) != 0;
+  t_local.vforking &= ~kOwnDescriptors;
+  others ? ListInheritedDescriptors() : ListParentsHandles();
 }
 
 void ListHandlesAtExit() {
-  if ((g_process.options.track & protocol::kTrackHandles) != 0) ListDescriptorsAtExit();
+  if ((g_process.options.track & protocol::kTrackHandles) != 0 && !InSharedMemoryChild()) ListDescriptorsAtExit();
 }
 
 }  // namespace leakhunt::core

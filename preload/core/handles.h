@@ -50,7 +50,11 @@ protocol::HandleType TrackedType(int fd);
 // until it is itself again. `ChildrenShareMemory`: the same for clone(CLONE_VM), for good, on all threads.
 void VforkBegins();
 void ChildrenShareMemory();
-// True when the caller is such a child: it has a descriptor table of its own.
+// A thread has, or will have, a descriptor table of its own (clone without CLONE_FILES); `DescriptorsUnshared`: the calling
+// thread, after unshare. From now on each call about a descriptor asks the kernel whose table it is about.
+void DescriptorTablesDiffer();
+void DescriptorsUnshared();
+// True when the caller is such a child or thread: what it opens and closes is not in the table that /proc/PID/fd lists.
 bool InSharedMemoryChild();
 
 // What is recorded, whether a forked child is connected, or whether there is a list at exit has changed:

@@ -29,9 +29,20 @@ struct Ranges {
   uint32_t count = 0, capacity = 0;
 };
 constinit Ranges g_ranges;
+
+// Ends of mappings that could not be written because the lock's holder did not run: preempted, or suspended by a runtime that
+// stops its world, which must not wait for it. Whoever has the lock next cuts them first. What is mapped at the same addresses
+// afterwards is put in under the lock, so it comes later.
+struct LateEnd {
+  uint64_t start, end;  // end: 0 free; 1 being written; else release-stored last
+};
+constexpr uint32_t kLateEnds = 256;
+constinit LateEnd g_late_ends[kLateEnds] = {};
+constinit uint32_t g_late_count = 0;  // of those in use, at least
 constinit uint64_t g_allocator_start = 0, g_allocator_end = 0;
 
 constexpr uint64_t kPage = 4096;
+constexpr uint64_t kShortPatienceNs = 2'000'000;
 uint64_t RoundUp(uint64_t bytes) { return (bytes + kPage - 1) & ~(kPage - 1); }
 
 // First range that ends after `address`.
@@ -135,8 +146,60 @@ MappingOrigin Cut(ThreadState* state, uint64_t start, uint64_t end) {
   return origin;
 }
 
+// False when there is no place.
+bool EndLater(uint64_t start, uint64_t end) {
+  for (LateEnd& late : g_late_ends) {
+    if (sys::LoadRelaxed(&late.end) != 0 || !sys::CompareExchange(&late.end, uint64_t{0}, uint64_t{1})) continue;
+    sys::AddRelaxed(&g_late_count, 1u);
+    sys::StoreRelaxed(&late.start, start);
+    sys::StoreRelease(&late.end, end);  // partner: CutLateEnds
+    return true;
+  }
+  return false;
+}
+
+// Under the lock.
+void CutLateEnds(ThreadState* state) {
+  if (__builtin_expect(sys::LoadRelaxed(&g_late_count) == 0, 1)) return;
+  for (LateEnd& late : g_late_ends) {
+    const uint64_t end = sys::LoadAcquire(&late.end);  // partner: EndLater
+    if (end <= 1) continue;
+    Cut(state, sys::LoadRelaxed(&late.start), end);
+    sys::StoreRelease(&late.end, uint64_t{0});
+    sys::AddRelaxed(&g_late_count, ~0u);
+  }
+}
+
+// With what came late meanwhile: who put it there looks at the lock afterwards, who releases it looks there afterwards.
+void Unlock(ThreadState* state) {
+  for (;;) {
+    CutLateEnds(state);
+    g_ranges.lock.Release();
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);  // partner: CutOrEndLater
+    if (sys::LoadRelaxed(&g_late_count) == 0 || !g_ranges.lock.TryAcquire(g_process.generation)) return;
+  }
+}
+
+// The lock's holder does not run.
+MappingOrigin CutOrEndLater(ThreadState* state, uint64_t start, uint64_t end) {
+  MappingOrigin origin;
+  const bool later = EndLater(start, end);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);  // partner: Unlock
+  if (later ? !g_ranges.lock.TryAcquire(g_process.generation)
+            : !g_ranges.lock.AcquirePatiently(g_process.generation, kShortPatienceNs)) {
+    return origin;
+  }
+  if (!later) origin = Cut(state, start, end);
+  Unlock(state);
+  return origin;
+}
+
 void Put(ThreadState* state, uint64_t start, uint64_t bytes, uint32_t stack, uint32_t birth_tick) {
-  if (!g_ranges.lock.Acquire(g_process.generation)) return CountLoss(bytes);
+  if (!g_ranges.lock.AcquirePatiently(g_process.generation, kShortPatienceNs)) {
+    CutOrEndLater(state, start, start + RoundUp(bytes));  // what was recorded there has ended all the same
+    return CountLoss(bytes);
+  }
+  CutLateEnds(state);
   Cut(state, start, start + RoundUp(bytes));
   if (MakeRoom()) {
     uint32_t i = LowerBound(start);
@@ -145,7 +208,7 @@ void Put(ThreadState* state, uint64_t start, uint64_t bytes, uint32_t stack, uin
   } else {
     CountLoss(bytes);
   }
-  g_ranges.lock.Release();
+  Unlock(state);
 }
 
 bool Tracked() { return (g_process.options.track & protocol::kTrackMmap) != 0; }
@@ -172,9 +235,13 @@ MappingOrigin MappingTaken(uint64_t start, uint64_t bytes) {
   MappingOrigin origin;
   if (!Enter()) return origin;
   ThreadState* state = Tracked() ? EnsureThreadState() : nullptr;
-  if (state != nullptr && g_ranges.lock.AcquirePatiently(g_process.generation)) {
-    origin = Cut(state, start, start + RoundUp(bytes));
-    g_ranges.lock.Release();
+  const uint64_t end = start + RoundUp(bytes);
+  if (state != nullptr && g_ranges.lock.AcquireAtOnce(g_process.generation)) {
+    CutLateEnds(state);
+    origin = Cut(state, start, end);
+    Unlock(state);
+  } else if (state != nullptr) {
+    origin = CutOrEndLater(state, start, end);
   }
   Leave();
   return origin;
@@ -189,7 +256,7 @@ void MappingPut(uint64_t start, uint64_t bytes, const MappingOrigin& origin) {
 uint64_t MappingBytesAt(uint64_t start) {
   if (!Enter()) return 0;
   uint64_t bytes = 0;
-  if (Tracked() && g_ranges.lock.AcquirePatiently(g_process.generation)) {
+  if (Tracked() && g_ranges.lock.AcquirePatiently(g_process.generation, kShortPatienceNs)) {
     uint32_t i = LowerBound(start);
     if (i < g_ranges.count && g_ranges.items[i].start == start) bytes = g_ranges.items[i].end - start;
     g_ranges.lock.Release();
@@ -202,6 +269,7 @@ void ForgetMappings() { MappingTaken(0, ~uint64_t{0} - kPage); }
 
 void MappingsAfterFork() {
   g_ranges.lock = sys::SpinLock();
+  for (LateEnd& late : g_late_ends) late.end = late.end > 1 ? late.end : 0;  // one that a thread of the parent was writing is void
   // Stack references are the parent's. Inherited mappings stay as ranges (a munmap must find them) without a record.
   for (uint32_t i = 0; i < g_ranges.count; ++i) {
     g_ranges.items[i].slot = 0;

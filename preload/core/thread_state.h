@@ -131,11 +131,14 @@ struct ThreadState {
   uint64_t pcs[protocol::kMaxFrames] = {};
 };
 
+// In ThreadLocal::vforking: the thread has a descriptor table of its own, for good.
+inline constexpr uint32_t kOwnDescriptors = 2;
+
 struct alignas(64) ThreadLocal {
   uint64_t countdown;    // bytes to the next slow visit; 0: every allocation
   ThreadState* state;    // null until the first slow visit
   uint32_t busy;         // depth inside leakhunt: a signal handler that finds it set records nothing
-  uint32_t vforking;     // VforkBegins: look at the pid until it is the thread's own again
+  uint32_t vforking;     // VforkBegins: look at the pid until it is the thread's own again; kOwnDescriptors
   uint32_t generation;   // process generation `state` belongs to
   uint32_t paused;       // leakhunt_pause depth
   uint16_t scope;        // current leakhunt_scope; 0 none

@@ -13,6 +13,14 @@ constinit AddressFilter g_filter;
 
 namespace {
 
+// 1: a stale record was found in this process, so frees pass the hooks (a library opened with RTLD_DEEPBIND, a `free` from
+// dlsym, `__libc_free`). Until then an exact recording looks for no record inside a new block: each look is a cache miss.
+constinit uint32_t g_frees_pass_by = 0;
+
+constexpr uint64_t kBlockStep = 16;         // blocks start at multiples of it, those of 8 bytes in some allocators excepted
+constexpr uint64_t kMostLooks = 16'384;     // 256 KiB of a new block, some 100 us
+constexpr uint64_t kMostPages = 4096;       // of a new mapping
+
 using protocol::BlockKind;
 using protocol::RecordSlot;
 using protocol::SlotState;
@@ -171,7 +179,30 @@ namespace {
 // The free of what was recorded at this address was never seen.
 [[gnu::noinline]] void RetireStale(ThreadState* state, LiveTable::Entry stale, uint64_t address) {
   sys::AddRelaxed(&Header()->stale_records, uint64_t{1});
+  sys::StoreRelaxed(&g_frees_pass_by, 1u);
   Retire(state, stale, address);
+}
+
+// The records of blocks that start inside a new block, behind its own start. Its memory is the caller's alone, so no such
+// block lives. (One that a realloc is moving away just now is claimed, and not found.)
+[[gnu::noinline]] void RetireInside(ThreadState* state, uint64_t address, uint64_t size) {
+  const uint64_t first = (address + kBlockStep) & ~(kBlockStep - 1);
+  for (uint64_t at = first, looks = 0; at < address + size && looks < kMostLooks; at += kBlockStep, ++looks) {
+    if (!g_filter.MayHold(at)) continue;
+    if (LiveTable::Entry stale = g_process.live.Of(at).Claim(at)) RetireStale(state, stale, at);
+  }
+}
+
+bool HoldsRecord(uint64_t address) { return g_filter.MayHold(address) && g_process.live.Of(address).MayContain(address); }
+
+// As RetireInside, with the start itself, before anything is done about it.
+bool HoldsRecords(uint64_t address, uint64_t size) {
+  if (HoldsRecord(address)) return true;
+  const uint64_t first = (address + kBlockStep) & ~(kBlockStep - 1);
+  for (uint64_t at = first, looks = 0; at < address + size && looks < kMostLooks; at += kBlockStep, ++looks) {
+    if (HoldsRecord(at)) return true;
+  }
+  return false;
 }
 
 [[gnu::always_inline]] inline void Record(ThreadState* state, uint64_t address, uint64_t size, uint16_t interval_code, const unwind::Registers* caller) {
@@ -180,6 +211,7 @@ namespace {
   LiveTable::Prefetch(place);  // arrives while the stack is walked
   uint32_t stack = CaptureStack(state, caller);
   if (LiveTable::Entry stale = live.Claim(place); __builtin_expect(bool{stale}, 0)) RetireStale(state, stale, address);
+  if (__builtin_expect(sys::LoadRelaxed(&g_frees_pass_by) != 0, 0)) RetireInside(state, address, size);
   uint64_t file_offset = 0;
   RecordSlot* slot = TakeSlot(state, &file_offset);
   LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : live.Reserve(place);
@@ -240,6 +272,7 @@ void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Register
     } else {
       LiveTable::Entry stale = g_process.live.Of(address).Claim(address);
       if (stale) RetireStale(state, stale, address);
+      if (sys::LoadRelaxed(&g_frees_pass_by) != 0) RetireInside(state, address, size_bytes);
     }
     AdoptInterval(state);
   });
@@ -269,12 +302,23 @@ void BlockFreedSlow(uint64_t address) {
   LiveTable::Release(entry);
 }
 
-void RetireStaleSlow(uint64_t address) {
-  if (g_process.mode != Mode::kRecording || !g_process.live.Of(address).MayContain(address)) return;
+void RetireStaleSlow(uint64_t address, uint64_t size_bytes) {
+  if (g_process.mode != Mode::kRecording || !HoldsRecords(address, size_bytes)) return;
   Visit(0, [&](ThreadState* state) {
     LiveTable::Entry entry = g_process.live.Of(address).Claim(address);
     if (entry) RetireStale(state, entry, address);
+    RetireInside(state, address, size_bytes);
   });
+}
+
+// Allocators give back whole pages, and the blocks that have pages of their own start at a page or behind a header of 16 bytes.
+void RetireUnderMapping(uint64_t start, uint64_t bytes) {
+  constexpr uint64_t kPage = 4096, kHeader = 16;
+  if (sys::LoadRelaxed(&g_frees_pass_by) == 0 || g_process.mode != Mode::kRecording) return;
+  for (uint64_t page = 0; page < bytes / kPage && page < kMostPages; ++page) {
+    RetireStaleSlow(start + page * kPage, 1);
+    RetireStaleSlow(start + page * kPage + kHeader, 1);
+  }
 }
 
 Resize ResizeBeginSlow(uint64_t address) {
@@ -302,6 +346,7 @@ void Resized(ThreadState* state, LiveTable::Entry old_entry, uint64_t old_addres
   RecordSlot* slot = payload.generation == Generation() ? SlotOf(payload) : nullptr;
   LiveTable::Entry stale = address == old_address ? LiveTable::Entry{} : g_process.live.Of(address).Claim(address);
   if (stale) RetireStale(state, stale, address);
+  if (__builtin_expect(sys::LoadRelaxed(&g_frees_pass_by) != 0, 0)) RetireInside(state, address, size);
   LiveTable::Entry entry = slot == nullptr ? LiveTable::Entry{} : g_process.live.Of(address).Reserve(address);
   if (!entry) {  // inherited from the parent, or no room: a death and, as usual, a birth
     Retire(state, old_entry, old_address);
@@ -339,7 +384,7 @@ void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address
                    const unwind::Registers* caller) {
   LiveTable::Entry old_entry = resize.entry;
   if (!old_entry) {
-    if (outcome == ResizeOutcome::kMoved) sampled ? BlockBornSlow(address, size_bytes, caller) : RetireStaleSlow(address);
+    if (outcome == ResizeOutcome::kMoved) sampled ? BlockBornSlow(address, size_bytes, caller) : RetireStaleSlow(address, size_bytes);
     return;
   }
   if (outcome == ResizeOutcome::kFailed) return PutBack(old_entry, resize.old_address);

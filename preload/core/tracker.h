@@ -42,8 +42,11 @@ void InitializeTracker();
 void BlockBornSlow(uint64_t address, uint64_t size_bytes, const unwind::Registers* caller);
 // Before the real free, when MayBeRecorded.
 void BlockFreedSlow(uint64_t address);
-// After a real allocation returned `address` without being sampled, when MayBeRecorded: a record there is stale.
-void RetireStaleSlow(uint64_t address);
+// After a real allocation returned [address, address + size_bytes) without being sampled, when MayBeRecorded: records of
+// blocks that start there are stale. Their frees were never seen.
+void RetireStaleSlow(uint64_t address, uint64_t size_bytes);
+// After the program mapped [start, start + bytes): what the allocator had there was given back out of sight.
+void RetireUnderMapping(uint64_t start, uint64_t bytes);
 
 // A resize in progress: taken out before the real realloc, settled after it.
 struct Resize {

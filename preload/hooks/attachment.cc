@@ -2,6 +2,7 @@
 // threads, which it stopped outside of the allocator and the loader (collector/attach).
 #include "preload/hooks/attachment.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <time.h>
 
@@ -24,39 +25,59 @@ LEAKHUNT_HOT_WORD uint32_t g_imports_due = 0;
 
 }  // namespace leakhunt::hooks
 
-// dlopen chooses where to search by its caller's address, so no frame of ours may be there when it runs: a note, and a
-// jump. No object's imports lead here unless redirected.
-extern "C" {
-__attribute__((visibility("hidden"))) constinit void* leakhunt_real_dlopen = nullptr;
-__attribute__((visibility("hidden"))) constinit uint32_t leakhunt_objects_loaded = 0;
-__attribute__((visibility("hidden"))) void* leakhunt_noting_dlopen(const char*, int);
-}
+// dlopen chooses where to search by its caller's address, so no frame of ours may be there when it runs: a call that notes
+// what is coming, the stack as it was, and a jump.
 #if defined(__x86_64__)
 asm(R"(
   .text
   .p2align 4
-  .type leakhunt_noting_dlopen, @function
-leakhunt_noting_dlopen:
-  movl $1, leakhunt_objects_loaded(%rip)
-  movl $1, _ZN8leakhunt5hooks13g_imports_dueE(%rip)
-  jmp *leakhunt_real_dlopen(%rip)
-  .size leakhunt_noting_dlopen, . - leakhunt_noting_dlopen
+  .globl dlopen
+  .type dlopen, @function
+dlopen:
+  .cfi_startproc
+  endbr64
+  pushq %rdi
+  .cfi_adjust_cfa_offset 8
+  pushq %rsi
+  .cfi_adjust_cfa_offset 8
+  subq $8, %rsp
+  .cfi_adjust_cfa_offset 8
+  movl %esi, %edi
+  call LeakhuntBeforeDlopen
+  addq $8, %rsp
+  .cfi_adjust_cfa_offset -8
+  popq %rsi
+  .cfi_adjust_cfa_offset -8
+  popq %rdi
+  .cfi_adjust_cfa_offset -8
+  jmp *%rax
+  .cfi_endproc
+  .size dlopen, . - dlopen
 )");
 #elif defined(__aarch64__)
 asm(R"(
   .text
   .p2align 2
-  .type leakhunt_noting_dlopen, %function
-leakhunt_noting_dlopen:
-  mov w17, #1
-  adrp x16, leakhunt_objects_loaded
-  str w17, [x16, #:lo12:leakhunt_objects_loaded]
-  adrp x16, _ZN8leakhunt5hooks13g_imports_dueE
-  str w17, [x16, #:lo12:_ZN8leakhunt5hooks13g_imports_dueE]
-  adrp x16, leakhunt_real_dlopen
-  ldr x16, [x16, #:lo12:leakhunt_real_dlopen]
+  .globl dlopen
+  .type dlopen, %function
+dlopen:
+  .cfi_startproc
+  stp x29, x30, [sp, #-32]!
+  .cfi_adjust_cfa_offset 32
+  .cfi_rel_offset x29, 0
+  .cfi_rel_offset x30, 8
+  stp x0, x1, [sp, #16]
+  mov w0, w1
+  bl LeakhuntBeforeDlopen
+  mov x16, x0
+  ldp x0, x1, [sp, #16]
+  ldp x29, x30, [sp], #32
+  .cfi_adjust_cfa_offset -32
+  .cfi_restore x29
+  .cfi_restore x30
   br x16
-  .size leakhunt_noting_dlopen, . - leakhunt_noting_dlopen
+  .cfi_endproc
+  .size dlopen, . - dlopen
 )");
 #endif
 
@@ -65,9 +86,20 @@ namespace {
 
 using protocol::AttachResult;
 
-constexpr uint64_t kSecondLookNs = 200'000'000;  // later than any lazy binding that was under way
+// Looks after an object may have come: the first at once, the others each after twice the time, the last later than any
+// lazy binding that was under way. Where libraries are bound deeply there is no last one: each first call through a slot that is
+// bound lazily leads past the hooks again. When a dlopen returns is not to be seen, and it allocates itself.
+constexpr uint64_t kFirstPauseNs = 200'000, kLastPauseNs = 1'000'000'000;
 
-constinit uint64_t g_second_look_ns = 0;  // 0: none is due
+constinit uint64_t g_next_look_ns = 0, g_pause_ns = 0;  // relaxed: a look too many or too early does no harm
+
+constinit bool g_watches_every_dlopen = false;  // set at start
+constinit bool g_bound_deeply = false;  // set before the looks that ask
+
+LEAKHUNT_REAL Real<void*(const char*, int)> real_dlopen("dlopen");
+__attribute__((constructor)) void FindDlopen() { FindAll(real_dlopen); }
+
+void* NoDlopen(const char*, int) { return nullptr; }  // a C library whose dlopen is elsewhere, which is not loaded
 constinit bool g_exit_noted = false;
 
 uint64_t FindReal(const char* name) { return reinterpret_cast<uint64_t>(FindNext(name)); }
@@ -79,9 +111,8 @@ uint64_t FindExecutables(const char* name) {
 }
 
 void PrepareRedirection(imports::Extent extent) {
-  leakhunt_real_dlopen = FindNext("dlopen");
-  imports::InitializeRedirection(extent, extent == imports::Extent::kAll ? FindReal : FindExecutables,
-                                 reinterpret_cast<uint64_t>(&leakhunt_noting_dlopen));
+  imports::InitializeRedirection(extent, extent == imports::Extent::kHeapOnly ? FindExecutables : FindReal,
+                                 reinterpret_cast<uint64_t>(&dlopen));
 }
 
 // Tries until no object is being unloaded; a second at most.
@@ -97,9 +128,19 @@ imports::Redirection Patiently(Try redirect) {
   }
 }
 
-void LookAgainLater() {
-  g_second_look_ns = sys::MonotonicNs() + kSecondLookNs;
+void LookFromNowOn() {
+  sys::StoreRelaxed(&g_next_look_ns, uint64_t{0});
+  sys::StoreRelaxed(&g_pause_ns, kFirstPauseNs);
   sys::StoreRelaxed(&g_imports_due, 1u);
+}
+
+// A library opened with RTLD_DEEPBIND finds libc's functions before ours. The loader is about to be asked for it, so it may be
+// asked for what stands behind the hooks.
+void PrepareForDeepBinding() {
+  if (core::g_process.mode != core::Mode::kRecording) return;
+  PrepareRedirection(imports::Extent::kDeepBound);
+  g_bound_deeply = true;
+  LookFromNowOn();
 }
 
 void ExitsWith(int status, void*) { core::ProcessExits(status); }
@@ -108,15 +149,15 @@ void ExitsWith(int status, void*) { core::ProcessExits(status); }
 
 void ServeImportsSlow() {
   if (core::t_local.busy != 0 || !core::ProcessIsAlive() || core::g_process.mode != core::Mode::kRecording) return;
-  uint64_t second_look_ns = sys::LoadRelaxed(&g_second_look_ns);
-  bool is_time = second_look_ns != 0 && sys::MonotonicNs() >= second_look_ns;
-  if (!is_time && sys::LoadRelaxed(&leakhunt_objects_loaded) == 0) return;
-  if (!sys::CompareExchange(&g_imports_due, 1u, 0u)) return;
-  sys::StoreRelaxed(&leakhunt_objects_loaded, 0u);
-  bool done = imports::RedirectToHooks().done;
-  if (!done) sys::StoreRelaxed(&leakhunt_objects_loaded, 1u);
-  if (done && is_time) sys::StoreRelaxed(&g_second_look_ns, uint64_t{0});
-  if (!done || sys::LoadRelaxed(&g_second_look_ns) != 0) sys::StoreRelaxed(&g_imports_due, 1u);
+  const uint64_t now_ns = sys::MonotonicNs();
+  if (now_ns < sys::LoadRelaxed(&g_next_look_ns) || !sys::CompareExchange(&g_imports_due, 1u, 0u)) return;
+  const uint64_t pause_ns = sys::LoadRelaxed(&g_pause_ns);
+  const bool done = imports::RedirectToHooks().done;
+  const bool was_last = done && pause_ns > kLastPauseNs;
+  if (was_last && !g_bound_deeply) return;
+  sys::StoreRelaxed(&g_next_look_ns, now_ns + pause_ns);
+  if (done && !was_last) sys::StoreRelaxed(&g_pause_ns, 2 * pause_ns);
+  sys::StoreRelaxed(&g_imports_due, 1u);
 }
 
 void ServeOwnMalloc() {
@@ -124,13 +165,23 @@ void ServeOwnMalloc() {
   core::AddProcessFlags(protocol::kFlagOwnMalloc);
   if (core::g_process.mode != core::Mode::kRecording) return;
   PrepareRedirection(imports::Extent::kHeapOnly);
+  g_watches_every_dlopen = true;
   imports::RedirectToHooks();
-  LookAgainLater();
+  LookFromNowOn();
 }
 
 }  // namespace leakhunt::hooks
 
 using namespace leakhunt;
+
+extern "C" __attribute__((visibility("hidden"), used)) void* (*LeakhuntBeforeDlopen(int flags))(const char*, int) {
+  const int saved = errno;
+  if (hooks::g_watches_every_dlopen || hooks::FindStanding() == hooks::Standing::kInjected) hooks::LookFromNowOn();
+  else if ((flags & RTLD_DEEPBIND) != 0) hooks::PrepareForDeepBinding();
+  auto* function = hooks::real_dlopen.Get();
+  errno = saved;
+  return function != nullptr ? function : &hooks::NoDlopen;
+}
 
 // `settings`: "LEAKHUNT_NAME=VALUE" texts, null at the end. Answers a protocol::AttachResult.
 LEAKHUNT_HOOK int leakhunt_v1_attach(const char* const* settings) {
@@ -146,7 +197,7 @@ LEAKHUNT_HOOK int leakhunt_v1_attach(const char* const* settings) {
     result = !redirection.done          ? AttachResult::kUnloading
              : redirection.changed == 0 ? AttachResult::kNothingToRedirect
                                         : AttachResult::kRecording;
-    if (result == AttachResult::kRecording) hooks::LookAgainLater();
+    if (result == AttachResult::kRecording) hooks::LookFromNowOn();
     else core::DetachProcess();
     // The handler stays for ever, as the library does.
     if (!hooks::g_exit_noted && &on_exit != nullptr) on_exit(hooks::ExitsWith, nullptr);

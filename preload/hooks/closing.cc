@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <mqueue.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ using hooks::CallReal;
 
 namespace {
 
-constexpr unsigned kCloexec = 4;  // CLOSE_RANGE_CLOEXEC
+constexpr unsigned kUnshare = 2, kCloexec = 4;  // CLOSE_RANGE_UNSHARE, CLOSE_RANGE_CLOEXEC
 
 LEAKHUNT_HOT_REAL(real_close, "close", int(int));
 LEAKHUNT_REAL hooks::Real<int(unsigned, unsigned, int)> real_close_range("close_range");
@@ -87,6 +88,11 @@ bool KeepsFromClosing(int fd, int* answer) {
 
 void NoteDirectory(const char* path) {
   if (path != nullptr && path[0] == '/' && IsDescriptorList(path)) sys::StoreRelaxed(&g_lists_descriptors, 1u);
+}
+
+void UnsharesFirst(int flags) {
+  if ((static_cast<unsigned>(flags) & kUnshare) == 0 || core::InSharedMemoryChild()) return;
+  if (sys::Call(SYS_unshare, CLONE_FILES) == 0) core::DescriptorsUnshared();
 }
 
 bool ClosesNothing(unsigned first, unsigned last, int flags) {

@@ -19,6 +19,9 @@ void NoteDirectory(const char* path);
 // True for a close_range that only sets flags, fails, or runs in a vfork child.
 bool ClosesNothing(unsigned first, unsigned last, int flags);
 
+// A close_range that gives the thread a table of its own before (CLOSE_RANGE_UNSHARE): that is done now.
+void UnsharesFirst(int flags);
+
 // Closes [first, last] piece by piece around leakhunt's own descriptors.
 template <typename CloseRange>
 int AroundOurs(unsigned first, unsigned last, CloseRange close_range) {
@@ -41,6 +44,7 @@ int AroundOurs(unsigned first, unsigned last, CloseRange close_range) {
 // may have made its close_range of it).
 template <typename CloseRange>
 int CloseRangeBy(unsigned first, unsigned last, int flags, CloseRange close_range) {
+  UnsharesFirst(flags);
   if (ClosesNothing(first, last, flags)) return close_range(first, last);
   core::HandlesClosing(first, last);
   return AroundOurs(first, last, close_range);

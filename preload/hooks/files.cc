@@ -8,6 +8,7 @@
 #include "preload/hooks/closing.h"
 #include "preload/hooks/handle_hook.h"
 #include "preload/hooks/kernel_entry.h"
+#include "preload/hooks/path_kind.h"
 #include "preload/sys/hot.h"
 #include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
@@ -51,20 +52,8 @@ __attribute__((constructor)) void Find() {
                  real_openat_2, real_openat64_2);
 }
 
-[[gnu::noinline]] HandleType TypeOfDevice(const char* path) {
-  if (!sys::StartsWith(path, "/dev/")) return HandleType::kFile;
-  const char* device = path + 5;
-  if (sys::StartsWith(device, "pts/") || sys::StartsWith(device, "ptmx")) return HandleType::kPty;
-  return sys::StartsWith(device, "shm/") ? HandleType::kFile : HandleType::kDevice;
-}
-HandleType TypeOf(const char* path, int flags) {
-  // O_TMPFILE contains O_DIRECTORY's bit.
-  if ((flags & O_DIRECTORY) != 0 && (flags & O_TMPFILE) != O_TMPFILE) return HandleType::kDirectory;
-  return path == nullptr || path[0] != '/' || path[1] != 'd' ? HandleType::kFile : TypeOfDevice(path);
-}
-
 LEAKHUNT_ASIDE int OpenedSomehow(const Caller& caller, int fd, const char* path, int flags) {
-  const HandleType type = TypeOf(path, flags);
+  const HandleType type = hooks::TypeOfPath(path, flags);
   if (type == HandleType::kDirectory) hooks::NoteDirectory(path);
   return hooks::Opened(caller, fd, type, path);
 }
@@ -164,11 +153,11 @@ LEAKHUNT_HOOK int openat2(int directory, const char* path, void* how, size_t byt
                ? CallReal(real_openat2, directory, path, how, bytes)
                : static_cast<int>(CallReal(real_syscall, SYS_openat2, directory, reinterpret_cast<long>(path),
                                            reinterpret_cast<long>(how), static_cast<long>(bytes), 0, 0));
-  return OpenedPath(fd, path, 0);
+  return OpenedPath(fd, path, fd < 0 ? 0 : hooks::FlagsOfHow(how));
 }
 
 LEAKHUNT_HOOK int open_by_handle_at(int mount, file_handle* handle, int flags) {
-  return Opened(Caller(), CallReal(real_open_by_handle_at, mount, handle, flags), TypeOf(nullptr, flags));
+  return Opened(Caller(), CallReal(real_open_by_handle_at, mount, handle, flags), hooks::TypeOfPath(nullptr, flags));
 }
 LEAKHUNT_HOOK int open_tree(int directory, const char* path, unsigned flags) noexcept {
   return Opened(Caller(), CallReal(real_open_tree, directory, path, flags), HandleType::kDirectory, path);

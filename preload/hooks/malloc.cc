@@ -16,9 +16,13 @@ namespace {
 
 uint64_t Address(const void* block) { return reinterpret_cast<uint64_t>(block); }
 
-// The common path's end: not sampled, nothing to record, unless a free at this address was never seen.
+[[gnu::noinline]] void RetireStale(void* block) {
+  core::RetireStaleSlow(Address(block), g_allocator.malloc_usable_size(block));
+}
+
+// The common path's end: not sampled, nothing to record, unless the free of a block that was there was never seen.
 [[gnu::always_inline]] inline void* Unsampled(void* block) {
-  if (core::MayBeRecorded(Address(block))) core::RetireStaleSlow(Address(block));
+  if (core::MayBeRecorded(Address(block))) RetireStale(block);
   return block;
 }
 

@@ -8,13 +8,16 @@
 #include <sys/mman.h>
 
 #include "preload/core/mappings.h"
+#include "preload/core/tracker.h"
 
 namespace leakhunt::hooks {
 
 template <typename Call>
 inline void* MapBy(size_t bytes, Call call) {
   void* mapped = call();
-  if (mapped != MAP_FAILED) core::MappingBorn(reinterpret_cast<uint64_t>(mapped), bytes);
+  if (mapped == MAP_FAILED) return mapped;
+  core::MappingBorn(reinterpret_cast<uint64_t>(mapped), bytes);
+  core::RetireUnderMapping(reinterpret_cast<uint64_t>(mapped), bytes);
   return mapped;
 }
 

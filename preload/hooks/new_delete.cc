@@ -39,7 +39,7 @@ template <typename Call>
   bool skip = core::CountDown(size);
   void* block = call();
   if (skip) {
-    if (core::MayBeRecorded(reinterpret_cast<uint64_t>(block))) core::RetireStaleSlow(reinterpret_cast<uint64_t>(block));
+    if (core::MayBeRecorded(reinterpret_cast<uint64_t>(block))) core::RetireStaleSlow(reinterpret_cast<uint64_t>(block), size);
   } else if (block != nullptr) {
     core::BlockBornSlow(reinterpret_cast<uint64_t>(block), size, nullptr);
   }

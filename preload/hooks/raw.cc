@@ -16,6 +16,7 @@
 #include "preload/hooks/handle_hook.h"
 #include "preload/hooks/kernel_entry.h"
 #include "preload/hooks/mapping_calls.h"
+#include "preload/hooks/path_kind.h"
 #include "preload/hooks/socket_kind.h"
 #include "preload/sys/clock.h"
 
@@ -47,14 +48,23 @@ T* Pointer(long word) {
 
 long OpenedBy(const hooks::Caller& caller, long number, const Arguments& x, HandleType type, const char* label = nullptr) {
   long fd = Call(number, x);
-  Opened(caller, Fd(fd), type, label);
+  if (fd >= 0) Opened(caller, Fd(fd), type, label);
   return fd;
 }
 
-long OpenedPath(const hooks::Caller& caller, long number, const Arguments& x, long path) {
+// `flags`: O_DIRECTORY and so on.
+long OpenedPath(const hooks::Caller& caller, long number, const Arguments& x, long path, int flags) {
   long fd = Call(number, x);
-  if (fd >= 0) Opened(caller, Fd(fd), HandleType::kFile, Pointer<const char>(path));
-  return fd;
+  if (fd < 0) return fd;
+  const HandleType type = hooks::TypeOfPath(Pointer<const char>(path), flags);
+  if (type == HandleType::kDirectory) hooks::NoteDirectory(Pointer<const char>(path));
+  return Opened(caller, Fd(fd), type, Pointer<const char>(path));
+}
+
+long OpenedHow(const hooks::Caller& caller, long number, const Arguments& x) {
+  long fd = Call(number, x);
+  const char* const path = Pointer<const char>(x.b);
+  return fd < 0 ? fd : Opened(caller, Fd(fd), hooks::TypeOfPath(path, hooks::FlagsOfHow(Pointer<const void>(x.c))), path);
 }
 
 long Close(const Arguments& x) {
@@ -85,6 +95,13 @@ long Seccomp(long number, const Arguments& x) {
 // Raw clone with the parent's memory but not its descriptors.
 void NoteClone(uint64_t flags) {
   if ((flags & CLONE_VM) != 0 && (flags & CLONE_THREAD) == 0) core::ChildrenShareMemory();
+  if ((flags & CLONE_THREAD) != 0 && (flags & CLONE_FILES) == 0) core::DescriptorTablesDiffer();
+}
+
+long Unshare(const Arguments& x) {
+  const long result = Call(SYS_unshare, x);
+  if (result == 0 && (x.a & CLONE_FILES) != 0) core::DescriptorsUnshared();
+  return result;
 }
 
 long Pair(const hooks::Caller& caller, long number, const Arguments& x, long pair, HandleType type) {
@@ -105,14 +122,10 @@ struct Opener {
 Opener OpenerOf(long number, const Arguments& x) {
   switch (number) {
 #ifdef SYS_open
-    case SYS_open: return {true, HandleType::kFile, kPathFirst};
-    case SYS_creat: return {true, HandleType::kFile, kPathFirst};
     case SYS_epoll_create: return {true, HandleType::kEpoll, 0};
     case SYS_eventfd: return {true, HandleType::kEventfd, 0};
     case SYS_inotify_init: return {true, HandleType::kInotify, 0};
 #endif
-    case SYS_openat:
-    case SYS_openat2: return {true, HandleType::kFile, kPathSecond};
     case SYS_open_by_handle_at: return {true, HandleType::kFile, 0};
     case SYS_open_tree: return {true, HandleType::kDirectory, kPathSecond};
     case SYS_fsopen: return {true, HandleType::kOther, kPathFirst};
@@ -141,9 +154,8 @@ Opener OpenerOf(long number, const Arguments& x) {
 long Other(const hooks::Caller& caller, long number, const Arguments& x) {
   Opener opener = OpenerOf(number, x);
   if (!opener.known) return Call(number, x);
-  if (opener.label == kPathFirst) return OpenedPath(caller, number, x, x.a);
-  if (opener.label == kPathSecond) return OpenedPath(caller, number, x, x.b);
-  return OpenedBy(caller, number, x, opener.type);
+  const long label = opener.label == kPathFirst ? x.a : opener.label == kPathSecond ? x.b : 0;
+  return OpenedBy(caller, number, x, opener.type, Pointer<const char>(label));
 }
 
 }  // namespace
@@ -157,6 +169,12 @@ LEAKHUNT_HOOK long syscall(long number, ...) noexcept {
   va_end(list);
   switch (number) {
     case SYS_close: return Close(x);
+#ifdef SYS_open
+    case SYS_open: return OpenedPath(hooks::Caller(), number, x, x.a, Fd(x.b));
+    case SYS_creat: return OpenedPath(hooks::Caller(), number, x, x.a, 0);
+#endif
+    case SYS_openat: return OpenedPath(hooks::Caller(), number, x, x.b, Fd(x.c));
+    case SYS_openat2: return OpenedHow(hooks::Caller(), number, x);
     case SYS_seccomp: return Seccomp(number, x);
     case SYS_prctl:
       if (x.a == PR_SET_TSC && x.b != PR_TSC_ENABLE) sys::CycleCounterForbidden();
@@ -191,6 +209,7 @@ LEAKHUNT_HOOK long syscall(long number, ...) noexcept {
                                                    Fd(x.d), [&] { return Pointer<void>(Call(number, x)); }));
     case SYS_munmap:
       return hooks::UnmapBy(Pointer<void>(x.a), static_cast<size_t>(x.b), [&] { return static_cast<int>(Call(number, x)); });
+    case SYS_unshare: return Unshare(x);
     case SYS_clone: NoteClone(static_cast<uint64_t>(x.a)); return Call(number, x);
     case SYS_clone3: if (x.a != 0) NoteClone(*Pointer<const uint64_t>(x.a)); return Call(number, x);
     default: return Other(hooks::Caller(), number, x);

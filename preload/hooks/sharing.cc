@@ -1,4 +1,4 @@
-// vfork and clone(CLONE_VM): children that run in the program's memory with descriptors of their own.
+// vfork, clone(CLONE_VM) and unshare(CLONE_FILES): what runs in the program's memory with descriptors of its own.
 //
 // vfork returns twice through the same stack, so no frame of ours may be under it: the entry point calls a function,
 // is left with the stack as it was, and jumps.
@@ -14,8 +14,9 @@ namespace {
 
 LEAKHUNT_REAL hooks::Real<int()> real_vfork("vfork");
 LEAKHUNT_REAL hooks::Real<int(int (*)(void*), void*, int, void*, void*, void*, void*)> real_clone("clone");
+LEAKHUNT_REAL hooks::Real<int(int)> real_unshare("unshare");
 
-__attribute__((constructor)) void Find() { hooks::FindAll(real_vfork, real_clone); }
+__attribute__((constructor)) void Find() { hooks::FindAll(real_vfork, real_clone, real_unshare); }
 
 // Where there is none: fork is a correct vfork.
 int ForkInstead() { return fork(); }
@@ -86,5 +87,12 @@ LEAKHUNT_HOOK int clone(int (*function)(void*), void* stack, int flags, void* ar
   void* child_tid = va_arg(list, void*);
   va_end(list);
   if ((flags & CLONE_VM) != 0 && (flags & CLONE_THREAD) == 0) core::ChildrenShareMemory();
+  if ((flags & CLONE_THREAD) != 0 && (flags & CLONE_FILES) == 0) core::DescriptorTablesDiffer();
   return hooks::CallReal(real_clone, function, stack, flags, argument, parent_tid, tls, child_tid);
+}
+
+LEAKHUNT_HOOK int unshare(int flags) noexcept {
+  const int result = hooks::CallReal(real_unshare, flags);
+  if (result == 0 && (flags & CLONE_FILES) != 0) core::DescriptorsUnshared();
+  return result;
 }

@@ -28,6 +28,8 @@ struct Binding {
 
 constexpr uint32_t kPlaces = 1024;  // the library exports about 260 functions
 constinit Binding* g_bindings = nullptr;
+constinit uint32_t g_begun = 0, g_initialized = 0;  // g_initialized: g_bindings is whole
+constinit Extent g_extent = Extent::kAll;
 constinit uint32_t g_busy = 0;       // pid of the process that is changing tables now; a forked child's copy is void
 constinit uint32_t g_unloading = 0;  // threads inside dlclose
 
@@ -43,7 +45,7 @@ Turn TurnOf(const char* name) {
       "free", "cfree", "free_sized", "free_aligned_sized", "munmap", "shmdt", "close", "__close", "close_range",
       "closefrom", "mq_close", "sem_close", "fclose", "_IO_fclose", "pclose", "endmntent", "__endmntent", "closedir",
       "fts_close", "fts64_close", "pthread_join", "pthread_detach", "pthread_tryjoin_np", "pthread_timedjoin_np",
-      "pthread_clockjoin_np", "thrd_join", "thrd_detach", "_exit", "_Exit", "vfork", "__vfork", "clone", "dlclose", nullptr};
+      "pthread_clockjoin_np", "thrd_join", "thrd_detach", "_exit", "_Exit", "vfork", "__vfork", "clone", "unshare", "dlclose", nullptr};
   static constexpr const char* kMoves[] = {"realloc", "reallocarray", "mremap", "dup2", "__dup2", "dup3", "fcntl", "fcntl64",
                                            "__fcntl", "freopen", "freopen64", "syscall", nullptr};
   if (sys::StartsWith(name, "_Zd") || IsOneOf(name, kEnds)) return Turn::kEnds;
@@ -85,7 +87,7 @@ struct Collection {
 
 void EnterExport(void* context, const char* name, uint64_t address) {
   const auto* collection = static_cast<const Collection*>(context);
-  if (sys::StartsWith(name, "leakhunt_")) return;
+  if (sys::StartsWith(name, "leakhunt_") || sys::Equal(name, "dlopen")) return;
   if (collection->extent == Extent::kHeapOnly && !IsHeapFunction(name)) return;
   Enter(name, address, collection->find_real(name));
 }
@@ -117,10 +119,13 @@ void ForEachObject(Visit visit) {
 }
 
 // A slot that holds `from`; or, on the way to the hooks, one that is not bound yet and leads into the object's own
-// linkage table. (What is bound to the object's own definition stays so.)
+// linkage table. (What is bound to the object's own definition stays so.) Beside objects that were bound deeply, what is not
+// bound yet is left alone: it may come to lead to a definition before the hooks, or to one of the object's own libraries.
 bool Holds(const Import& import, uint64_t from, bool to_hooks, const unwind::LoadedObject& object) {
   uint64_t value = sys::LoadRelaxed(import.slot);
-  return value == from || (to_hooks && value != import.own && value >= object.start && value < object.end);
+  const bool from_deep = to_hooks && g_extent == Extent::kDeepBound;
+  if (value == from) return !from_deep || value != import.own;
+  return to_hooks && !from_deep && value != import.own && value >= object.start && value < object.end;
 }
 
 uint32_t ChangeObject(const unwind::LoadedObject& object, Turn turn, bool to_hooks) {
@@ -142,7 +147,7 @@ Redirection Redirect(bool to_hooks) {
   Redirection result;
   uint32_t pid = static_cast<uint32_t>(sys::GetPid());
   uint32_t seen = sys::LoadRelaxed(&g_busy);
-  if (g_bindings == nullptr || seen == pid || !sys::CompareExchange(&g_busy, seen, pid)) return result;
+  if (!IsInitialized() || seen == pid || !sys::CompareExchange(&g_busy, seen, pid)) return result;
   __atomic_thread_fence(__ATOMIC_SEQ_CST);  // partner: UnloadBegins
   if (__atomic_load_n(&g_unloading, __ATOMIC_SEQ_CST) == 0) {
     for (int i = 0; i < kTurns; ++i) {
@@ -161,14 +166,18 @@ bool InOwnImage(uint64_t address) {
   return address >= reinterpret_cast<uint64_t>(&__ehdr_start) && address < reinterpret_cast<uint64_t>(_end);
 }
 
+bool IsInitialized() { return sys::LoadAcquire(&g_initialized) != 0; }
+
 void InitializeRedirection(Extent extent, uint64_t (*find_real)(const char* name), uint64_t dlopen_hook) {
-  if (g_bindings != nullptr) return;
+  if (!sys::CompareExchange(&g_begun, 0u, 1u)) return;
   auto* bindings = static_cast<Binding*>(sys::MapPrivate(kPlaces * sizeof(Binding)));
   if (bindings == nullptr) return;
   g_bindings = bindings;
+  g_extent = extent;
   Collection collection{extent, find_real};
   unwind::ForEachDynamicFunction(reinterpret_cast<uint64_t>(&__ehdr_start), _DYNAMIC, EnterExport, &collection);
   Enter("dlopen", dlopen_hook, find_real("dlopen"));
+  sys::StoreRelease(&g_initialized, 1u);  // partner: IsInitialized
 }
 
 Redirection RedirectToHooks() { return Redirect(true); }

@@ -11,13 +11,16 @@
 namespace leakhunt::imports {
 
 enum class Extent : uint8_t {
-  kAll,      // every function the library hooks
-  kHeapOnly  // malloc's family and operator new
+  kAll,       // every function the library hooks
+  kDeepBound, // the same, but for calls that an object makes of its own definition: where the loader binds to the hooks, too
+  kHeapOnly   // malloc's family and operator new
 };
 
 // Notes which hook stands for which function: those this library exports, and `dlopen_hook` for dlopen. `find_real`
 // gives the function behind a hook, 0 for none. Once; asks the loader, so not in handlers and forked children.
 void InitializeRedirection(Extent extent, uint64_t (*find_real)(const char* name), uint64_t dlopen_hook);
+
+bool IsInitialized();  // acquire; partner: InitializeRedirection
 
 struct Redirection {
   bool done = false;     // false: an object is being unloaded, or another thread is at it; nothing was changed

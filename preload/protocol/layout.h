@@ -129,7 +129,7 @@ struct ProcessHeader {
   uint64_t lost_bytes;
   uint64_t truncated_stacks;     // walks stopped before the bottom, or shortened at the stack arena's bound
   uint64_t unknown_stacks;       // records without a stack (inside a signal handler that interrupted leakhunt)
-  uint64_t stale_records;        // retired because malloc returned a tracked address
+  uint64_t stale_records;        // retired because a new block or mapping had their memory: their frees passed by the hooks
   uint64_t fallback_walks;       // walks that were made again with all registers, for a rule that names another than sp and rbp
   // Own cost.
   uint64_t slow_visits;          // visits to the slow path

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "preload/sys/atomic.h"
+#include "preload/sys/clock.h"
 #include "preload/sys/syscall.h"
 
 namespace leakhunt::sys {
@@ -13,27 +14,37 @@ namespace leakhunt::sys {
 // a holder of another generation does not exist any more.
 class SpinLock {
  public:
-  // False when it was not to be had in a bounded time (about 50 us of waiting, then 500 turns given to others, one of
-  // which may be a preempted holder): the caller drops and counts.
+  // False when it was not to be had in a bounded time: about 50 us of waiting, then 1 ms in which other threads, one of which
+  // may be a preempted holder, are given their turn. The caller drops and counts.
   [[nodiscard]] bool Acquire(uint32_t generation) {
-    for (int i = 0; i < kSpins; ++i, Pause()) {
+    if (AcquireAtOnce(generation)) return true;
+    const uint64_t until_ns = MonotonicNs() + kYieldNs;
+    for (int i = 0; i < kYields && MonotonicNs() < until_ns; ++i, Call(SYS_sched_yield)) {
       if (TryAcquire(generation)) return true;
     }
-    for (int i = 0; i < kYields; ++i, Call(SYS_sched_yield)) {
+    return TryAcquire(generation);
+  }
+
+  // The first 50 us of it.
+  [[nodiscard]] bool AcquireAtOnce(uint32_t generation) {
+    for (int i = 0; i < kSpins; ++i, Pause()) {
       if (TryAcquire(generation)) return true;
     }
     return false;
   }
 
-  // For what must not be dropped, the end of something recorded, beside calls of the program that wait themselves: some
-  // 20 ms of sleep after that, in which any holder that lives comes to run, whatever its priority. After that in vain it
-  // is taken to be dead (thrown out of a signal handler, say), and nobody sleeps for it again until it has released.
-  [[nodiscard]] bool AcquirePatiently(uint32_t generation) {
-    if (Acquire(generation)) return true;
+  // For what must not be dropped, the end of something recorded, beside calls of the program that wait themselves:
+  // `patience_ns` of short sleeps after the first 50 us, by default so much that any holder that lives comes to run, whatever its priority.
+  // After that in vain it is taken to be dead (thrown out of a signal handler, say) or suspended, and nobody sleeps for it
+  // again until it has released.
+  [[nodiscard]] bool AcquirePatiently(uint32_t generation, uint64_t patience_ns = kPatienceNs) {
+    if (AcquireAtOnce(generation)) return true;
     if (LoadRelaxed(&in_vain_) != 0) return false;
-    for (int i = 0; i < kSleeps; ++i, Sleep()) {
+    const uint64_t until_ns = MonotonicNs() + patience_ns;
+    for (int i = 0; i < kSleeps && MonotonicNs() < until_ns; ++i, Sleep()) {
       if (TryAcquire(generation)) return true;
     }
+    if (TryAcquire(generation)) return true;
     StoreRelaxed(&in_vain_, 1u);
     return false;
   }
@@ -48,6 +59,7 @@ class SpinLock {
 
  private:
   static constexpr int kSpins = 2'000, kYields = 500, kSleeps = 200;
+  static constexpr uint64_t kYieldNs = 1'000'000, kPatienceNs = 20'000'000;
   static constexpr long kSleepNs = 100'000;
 
   static void Sleep() {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "preload/sys/atomic.h"
 #include "preload/sys/memory.h"
@@ -24,6 +25,11 @@ bool FileSizeAllowed(uint64_t bytes) {
   rlimit limit{};
   long result = sys::Call(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, sys::Word(&limit));
   return !sys::Failed(result) && (limit.rlim_cur == RLIM_INFINITY || bytes <= limit.rlim_cur);
+}
+
+uint64_t InodeOf(int fd) {
+  struct stat status {};
+  return sys::Failed(sys::Call(SYS_fstat, fd, sys::Word(&status))) ? 0 : status.st_ino;
 }
 
 }  // namespace
@@ -49,6 +55,7 @@ bool Pages::Create(uint32_t generation, uint64_t max_bytes) {
   long fd = sys::Call(SYS_memfd_create, sys::Word("leakhunt"), kMemfdCloexec | kMemfdAllowSealing);
   if (sys::Failed(fd)) return false;
   fd_ = MoveHigh(static_cast<int>(fd));
+  inode_ = InodeOf(fd_);
   sys::Call(SYS_fcntl, fd_, kAddSeals, kSealShrink | kSealSeal);
   if (!AddExtent()) return false;
   auto* extent = reinterpret_cast<protocol::ExtentHeader*>(base_[0]);
@@ -64,6 +71,8 @@ bool Pages::AddExtent() {
   uint64_t bytes = (uint64_t{extents_} + 1) * kExtentBytes;
   if (!FileSizeAllowed(bytes)) return false;
   if (may_grow_ != nullptr && !may_grow_(kExtentBytes)) return false;
+  // A thread with descriptors of its own may have a file of the program's under the number.
+  if (inode_ != 0 && InodeOf(fd_) != inode_) return false;
   if (sys::Failed(sys::Call(SYS_ftruncate, fd_, static_cast<long>(bytes)))) return false;
   long mapped = sys::Call(SYS_mmap, 0, kExtentBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_,
                           static_cast<long>(bytes - kExtentBytes));

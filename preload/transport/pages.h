@@ -49,6 +49,7 @@ class Pages {
 
   bool (*may_grow_)(uint64_t bytes) = nullptr;
   int fd_ = -1;
+  uint64_t inode_ = 0;  // of the memfd
   uint32_t generation_ = 0;
   uint32_t max_extents_ = 0;
   uint32_t extents_ = 0;       // complete ones; release-stored, read by At

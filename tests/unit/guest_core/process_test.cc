@@ -22,7 +22,7 @@ constexpr uint64_t kBlock = 0x7000'0000'1000;
 TEST(Process, BeforeItsStartNothingIsRecordedAndNothingHappens) {
   EXPECT_EQ(g_process.mode, Mode::kUnstarted);
   Freed(kBlock);
-  RetireStaleSlow(kBlock);
+  RetireStaleSlow(kBlock, 1);
   EXPECT_FALSE(bool{ResizeBeginSlow(kBlock).entry});
   EXPECT_EQ(g_process.mode, Mode::kUnstarted);
 }

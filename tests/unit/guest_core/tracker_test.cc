@@ -49,6 +49,37 @@ TEST(Tracker, AnAddressBornTwiceHasItsFirstBlockRetiredAndCounted) {
   EXPECT_EQ(Header()->stale_records, 1u);
 }
 
+TEST(Tracker, ABlockRetiresWhatStartsInsideItOnceFreesHavePassedBy) {
+  RecordedGuest guest;
+  Born(kOther, 16);
+  Born(kOther, 16);  // the first free that passed by
+  Born(kBlock + 64, 32);
+  Born(kBlock + 240, 4000);
+  Born(kBlock + 256, 8);
+  Born(kBlock, 256);
+  EXPECT_EQ(LiveHeap(guest.Capture()), (Live{3, 16 + 256 + 8})) << "what begins behind the block's end is another block's";
+  EXPECT_EQ(Header()->stale_records, 3u);
+}
+
+TEST(Tracker, AnUnsampledBlockRetiresWhatStartsInsideIt) {
+  RecordedGuest guest;
+  Born(kBlock + 32, 40);
+  RetireStaleSlow(kBlock, 32);
+  EXPECT_EQ(LiveHeap(guest.Capture()), (Live{1, 40}));
+  RetireStaleSlow(kBlock, 48);
+  EXPECT_EQ(LiveHeap(guest.Capture()), (Live{0, 0}));
+}
+
+TEST(Tracker, AMappingRetiresTheBlocksThatHadItsPages) {
+  RecordedGuest guest;
+  Born(kOther, 16);
+  Born(kOther, 16);
+  Born(0x7100'0000'0010, 200'000);  // of glibc, with pages of its own
+  Born(0x7100'0004'0000, 70'000);
+  RetireUnderMapping(0x7100'0000'0000, 0x5'0000);
+  EXPECT_EQ(LiveHeap(guest.Capture()), (Live{1, 16}));
+}
+
 TEST(Tracker, AFreeOfWhatIsNotRecordedChangesNothing) {
   RecordedGuest guest;
   Born(kBlock, 100);
