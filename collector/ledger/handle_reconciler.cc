@@ -41,6 +41,27 @@ bool Contradicts(HandleType recorded, HandleType kernel) {
   return !(was == Nature::kPath && is == Nature::kPipe);
 }
 
+bool IsBelow(std::string_view path, std::string_view directory) { return path.starts_with(directory); }
+
+// Devices by their names, and what /proc leads to them by.
+bool MayLeadAnywhere(std::string_view path) {
+  return path.empty() || path[0] != '/' || IsBelow(path, "/proc/") || IsBelow(path, "/dev/std") || IsBelow(path, "/dev/fd/");
+}
+
+// Whether the path that was opened cannot lead to what is open now. A link may lead from any path to a file or a directory
+// anywhere, so only what is at home in one place counts: a device is not what a path outside of /dev names. (A link to one, as
+// services are masked by, is taken for another thing: then it is shown without a call site.)
+bool ContradictsPath(const RecordedHandle& handle, const KernelHandle& entry) {
+  const std::string& link = entry.link.empty() ? entry.label : entry.link;
+  if (MayLeadAnywhere(handle.label) || link.empty() || link[0] != '/') return false;
+  const bool opened_device = IsBelow(handle.label, "/dev/") && !IsBelow(handle.label, "/dev/shm/");
+  const bool is_device = entry.type == HandleType::kDevice || entry.type == HandleType::kPty;
+  if (handle.type == HandleType::kFile || handle.type == HandleType::kDevice || handle.type == HandleType::kPty)
+    return opened_device ? !is_device && !IsBelow(link, "/dev/") : is_device && IsBelow(link, "/dev/");
+  // The call said directory, and the kernel was asked.
+  return handle.type == HandleType::kDirectory && entry.inode != 0 && entry.type != HandleType::kDirectory;
+}
+
 bool IsOurs(const KernelHandle& entry) {
   return entry.link.starts_with("/memfd:leakhunt") || entry.label.starts_with("/memfd:leakhunt");
 }
@@ -141,7 +162,7 @@ Reconciled HandleReconciler::Reconcile(HandleSighting seen, const std::vector<Ke
 void HandleReconciler::Judge(RecordedHandle handle, bool newest, Pass* pass) {
   const KernelHandle* entry = pass->HasList() ? pass->Entry(handle.fd) : nullptr;
   const bool missing = !newest || (pass->HasList() && entry == nullptr);
-  const bool contradicted = !missing && entry != nullptr && Contradicts(handle.type, entry->type);
+  const bool contradicted = !missing && entry != nullptr && IsAnother(handle, *entry);
   if (vanished_.Has(handle.id) || (missing && (pass->Final() || missing_.Has(handle.id)))) {
     if (!vanished_.Has(handle.id)) ++vanished_count_;
     pass->vanished.Add(handle.id);
@@ -159,8 +180,18 @@ void HandleReconciler::Judge(RecordedHandle handle, bool newest, Pass* pass) {
   if (contradicted) pass->contradicted.Add(handle.id);
   pass->claimed_fds.Add(static_cast<uint64_t>(handle.fd));
   Refine(contradicted ? nullptr : entry, pass->evidence, &handle);
-  Remember(handle, pass);
+  Remember(handle, contradicted ? nullptr : entry, pass);
   pass->result.open.push_back(std::move(handle));
+}
+
+// Whether what is open now cannot be what was opened: by its nature, by its path, or because the same number held another inode
+// at an earlier capture.
+bool HandleReconciler::IsAnother(const RecordedHandle& handle, const KernelHandle& entry) const {
+  if (Contradicts(handle.type, entry.type)) return true;
+  const uint32_t known = refined_.Find(handle.id);
+  const uint64_t then = known == KeyIndex::kAbsent ? 0 : refinements_[known].inode;
+  if (then == 0 || entry.inode == 0) return ContradictsPath(handle, entry);
+  return then != entry.inode;
 }
 
 // The kernel's word on a live process is the best there is; what an earlier capture learned from it outlives the
@@ -177,10 +208,13 @@ void HandleReconciler::Refine(const KernelHandle* entry, Evidence evidence, Reco
   if (handle->label.empty() || (evidence == Evidence::kKernel && !entry->label.empty())) handle->label = text;
 }
 
-void HandleReconciler::Remember(const RecordedHandle& handle, Pass* pass) {
-  if (pass->evidence != Evidence::kKernel && refined_.Find(handle.id) == KeyIndex::kAbsent) return;
+void HandleReconciler::Remember(const RecordedHandle& handle, const KernelHandle* entry, Pass* pass) {
+  const uint32_t known = refined_.Find(handle.id);
+  if (pass->evidence != Evidence::kKernel && known == KeyIndex::kAbsent) return;
+  uint64_t inode = known == KeyIndex::kAbsent ? 0 : refinements_[known].inode;
+  if (inode == 0 && entry != nullptr && pass->evidence == Evidence::kKernel) inode = entry->inode;
   if (pass->refined.FindOrAdd(handle.id) == pass->refinements.size()) {
-    pass->refinements.push_back({handle.type, handle.label});
+    pass->refinements.push_back({handle.type, handle.label, inode});
   }
 }
 

@@ -41,19 +41,21 @@ class HandleReconciler {
   struct Refinement {
     snapshot::HandleType type;
     std::string label;
+    uint64_t inode;  // under the number when the kernel was first asked; 0 unknown
   };
   struct Pass;  // one reconciliation
 
   void Judge(RecordedHandle handle, bool newest, Pass* pass);
   void Refine(const KernelHandle* entry, Evidence evidence, RecordedHandle* handle) const;
-  void Remember(const RecordedHandle& handle, Pass* pass);
+  bool IsAnother(const RecordedHandle& handle, const KernelHandle& entry) const;
+  void Remember(const RecordedHandle& handle, const KernelHandle* entry, Pass* pass);
   void FindUntracked(const std::vector<KernelHandle>& kernel, Pass* pass);
   void AddUntracked(const KernelHandle& entry, Pass* pass);
   void CarryOver(Pass* pass);
 
   NumberSet missing_;       // ids not in the kernel's list at the last capture
   NumberSet vanished_;      // ids given up, whose slots are still live
-  NumberSet contradicted_;  // ids whose kernel entry was of another nature at the last capture
+  NumberSet contradicted_;  // ids whose kernel entry could not be theirs at the last capture
   NumberSet replaced_;      // ids given up for that
   NumberSet unexplained_;   // (fd, inode) open in the kernel without a record at the last capture
   KeyIndex refined_;

@@ -216,6 +216,46 @@ TEST(LedgerHandles, AnotherNatureUnderTheNumberTwiceIsUntracked) {
   EXPECT_EQ(second.handle_sites[0].closed, 1u);
 }
 
+// One handle of number 5 with a call site, and what the kernel shows in captures one after the other. Open with a site at the end?
+bool StaysWithItsSite(const HandleSpec& recorded, const std::vector<KernelHandle>& shown) {
+  PageBuilder pages;
+  HandleSpec spec = recorded;
+  spec.fd = 5;
+  spec.stack = pages.AddStack({0x1100});
+  pages.AddHandle(spec);
+  pages.AddHandleTally(spec.stack, 1, 0, 1);
+  Subject subject(&pages);
+  Snapshot out;
+  for (const KernelHandle& entry : shown) {
+    const std::vector<KernelHandle> kernel{entry};
+    out = subject.Capture(&kernel);
+    EXPECT_EQ(Sum(out), 1u);
+  }
+  return out.handle_totals.open == 1;
+}
+
+TEST(LedgerHandles, WhatWasOpenedOutOfSightUnderTheNumberIsNotTheOldOpeners) {
+  const KernelHandle null = Kernel(5, HandleType::kDevice, "/dev/null", 9), hostname = Kernel(5, HandleType::kFile, "/etc/hostname", 7);
+  const HandleSpec file{.type = Wire::kFile, .label = "/etc/hostname"}, device{.type = Wire::kDevice, .label = "/dev/null"};
+  EXPECT_TRUE(StaysWithItsSite(file, {hostname, hostname, hostname}));
+  EXPECT_TRUE(StaysWithItsSite(file, {null})) << "once may be a list that is older than the record";
+  EXPECT_FALSE(StaysWithItsSite(file, {null, null}));
+  EXPECT_FALSE(StaysWithItsSite(file, {hostname, null, null})) << "another inode than before";
+  EXPECT_FALSE(StaysWithItsSite(device, {hostname, hostname}));
+  EXPECT_FALSE(StaysWithItsSite({.type = Wire::kDirectory, .label = "/etc"}, {hostname, hostname}));
+  const KernelHandle socket = Kernel(5, HandleType::kTcp, "tcp 1.2.3.4:5", 20), another = Kernel(5, HandleType::kTcp, "tcp 1.2.3.4:6", 21);
+  EXPECT_TRUE(StaysWithItsSite({.type = Wire::kTcp}, {socket, socket}));
+  EXPECT_FALSE(StaysWithItsSite({.type = Wire::kTcp}, {socket, another, another}));
+}
+
+TEST(LedgerHandles, ALinkMayLeadToAFileOrADirectoryAnywhere) {
+  const KernelHandle directory = Kernel(5, HandleType::kDirectory, "/run", 7), file = Kernel(5, HandleType::kFile, "/usr/share/zoneinfo/UTC", 8);
+  EXPECT_TRUE(StaysWithItsSite({.type = Wire::kFile, .label = "/var/run"}, {directory, directory}));
+  EXPECT_TRUE(StaysWithItsSite({.type = Wire::kFile, .label = "/etc/localtime"}, {file, file}));
+  EXPECT_TRUE(StaysWithItsSite({.type = Wire::kDevice, .label = "/dev/stdout"}, {file, file}));
+  EXPECT_TRUE(StaysWithItsSite({.type = Wire::kFile, .label = "null"}, {Kernel(5, HandleType::kDevice, "/dev/null", 9), Kernel(5, HandleType::kDevice, "/dev/null", 9)}));
+}
+
 TEST(LedgerHandles, APathMayLeadToAFifo) {
   PageBuilder pages;
   pages.AddHandle({.fd = 5, .type = Wire::kFile});
