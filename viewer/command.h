@@ -32,6 +32,7 @@ struct Command {
   Result<int> (*run)(Context& context);  // exit status, or what went wrong
 };
 
+extern const Command kSummaryCommand;
 extern const Command kTopSitesCommand;
 extern const Command kHandlesCommand;
 extern const Command kDiffCommand;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <sstream>
 
 namespace leakhunt::viewer {
@@ -129,7 +130,7 @@ void AddOptions(CLI::App* app, const Command& command, Options& o, Spelled& spel
 
 std::string GeneralHelp() {
   std::string text = "leakhunt-report reads recordings of leakhunt and says what holds memory and handles.\n\n"
-                     "Usage: leakhunt-report COMMAND [PATH…] [OPTIONS]\n\nCommands:\n";
+                     "Usage: leakhunt-report [COMMAND] [PATH…] [OPTIONS]\nWithout a command: summary.\n\nCommands:\n";
   for (const Command* command : Commands()) text += fmt::format("  {:<12} {}\n", command->name, command->summary);
   return text + "  help         this text\n  version      the version\n\n" + kFooter + "\n";
 }
@@ -178,7 +179,7 @@ Result<CommandLine> ParseCommand(const Command& command, std::vector<std::string
 }  // namespace
 
 Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) {
-  if (arguments.empty()) return Usage("no command; leakhunt-report --help lists them");
+  if (arguments.empty()) return ParseCommand(kSummaryCommand, {});
   const std::string& name = arguments.front();
   std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
   if (name == "help" && !rest.empty() && FindCommand(rest.front()) != nullptr) {
@@ -189,6 +190,9 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) 
     return CommandLine{nullptr, {}, "leakhunt-report " LEAKHUNT_VERSION "\n"};
   }
   if (const Command* command = FindCommand(name)) return ParseCommand(*command, std::move(rest));
+  // Without a command: the summary of what is named, or with these options.
+  std::error_code ignored;
+  if (name.starts_with("-") || std::filesystem::exists(name, ignored)) return ParseCommand(kSummaryCommand, arguments);
   return Usage(fmt::format("unknown command {}; leakhunt-report --help lists them", name));
 }
 

@@ -5,7 +5,7 @@ namespace leakhunt::viewer {
 namespace {
 
 const Command* const kCommands[] = {
-    &kTopSitesCommand, &kHandlesCommand, &kDiffCommand, &kVitalsCommand, &kProcessesCommand, &kDoctorCommand,
+    &kSummaryCommand, &kTopSitesCommand, &kHandlesCommand, &kDiffCommand, &kVitalsCommand, &kProcessesCommand, &kDoctorCommand,
     &kExportCommand, &kFlameGraphCommand, &kHtmlCommand, &kSymbolizeCommand, &kBundleCommand,
     &kTrendCommand, &kFindingsCommand, &kLiveCommand,
 };

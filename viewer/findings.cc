@@ -218,11 +218,22 @@ std::vector<Finding> MakeFindings(const Judged& judged, const std::vector<size_t
 }
 
 std::string AllClear(const Judged& judged) {
-  for (const JudgedProcess& process : judged.processes) {
-    if (process.verdict.verdict != Verdict::kBounded) return "no leak found: " + process.verdict.text;
+  if (judged.processes.size() > 1) {
+    const bool stable = std::all_of(judged.processes.begin(), judged.processes.end(), [](const JudgedProcess& process) {
+      return process.verdict.verdict == Verdict::kBounded;
+    });
+    if (stable) return fmt::format("no leak found: {} processes, all stable", judged.processes.size());
   }
-  if (judged.processes.size() == 1) return "no leak found: " + judged.processes.front().verdict.text;
-  return fmt::format("no leak found: {} processes, all stable", judged.processes.size());
+  const auto worst = std::min_element(judged.processes.begin(), judged.processes.end(),
+                                      [](const JudgedProcess& a, const JudgedProcess& b) {
+                                        return Concern(a.verdict.verdict) < Concern(b.verdict.verdict);
+                                      });
+  if (worst == judged.processes.end()) return "no leak found";
+  // What grows without a proven site is not "no leak".
+  const char* found = Concern(worst->verdict.verdict) <= Concern(Verdict::kGrowingUnproven)
+                          ? "no leaking site found, but the process is "
+                          : "no leak found: ";
+  return found + worst->verdict.text;
 }
 
 }  // namespace leakhunt::viewer

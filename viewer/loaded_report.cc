@@ -11,8 +11,12 @@ namespace leakhunt::viewer {
 Result<Loaded> Load(Context& context, size_t history) {
   Result<std::vector<ChosenSnapshot>> chosen = ChooseSnapshots(context.options, context.err);
   if (!chosen) return std::move(chosen.error());
+  return LoadChosen(std::move(*chosen), context, history);
+}
+
+Loaded LoadChosen(std::vector<ChosenSnapshot> chosen, Context& context, size_t history) {
   Loaded loaded;
-  loaded.chosen = std::move(*chosen);
+  loaded.chosen = std::move(chosen);
   std::vector<const snapshot::Snapshot*> parts;
   for (const ChosenSnapshot& one : loaded.chosen) {
     parts.push_back(&one.snapshot);

@@ -31,6 +31,9 @@ inline constexpr size_t kHistory = 32;
 // Reads what the options name. `history`: snapshots to measure growth on; 1 = none of the past is read.
 Result<Loaded> Load(Context& context, size_t history);
 
+// The same of what was chosen already.
+Loaded LoadChosen(std::vector<ChosenSnapshot> chosen, Context& context, size_t history);
+
 // Notes of the symbolizer, each on one line of context.err.
 void SayWarnings(const Resolver& resolver, Context& context);
 

@@ -152,6 +152,21 @@ Result<std::vector<ListedProcess>> ListProcesses(const std::vector<std::string>&
   return listed;
 }
 
+bool MeansWholeRun(const Options& options) {
+  return options.pid == 0 && !options.all && !(options.paths.size() == 1 && IsFile(options.paths.front()));
+}
+
+Result<std::vector<ListedProcess>> ListNewestRun(const std::vector<std::string>& paths, std::ostream& err) {
+  Result<std::vector<ListedProcess>> listed = ListProcesses(paths, err);
+  if (!listed) return std::move(listed.error());
+  const std::vector<const ListedProcess*> run = NewestRun(*listed);
+  std::vector<ListedProcess> chosen;
+  for (const ListedProcess* p : run) {
+    if (&LastImage(run, *p) == p) chosen.push_back(*p);
+  }
+  return chosen;
+}
+
 Result<std::vector<ChosenSnapshot>> ChooseSnapshots(const Options& options, std::ostream& err) {
   if (options.paths.size() == 1 && IsFile(options.paths.front())) {
     return One(ChooseSnapshot(options.paths.front(), options.snapshot, options.pid, err));

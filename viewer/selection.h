@@ -26,6 +26,12 @@ struct ListedProcess {
 // Every recording under the paths (default ./leakhunt-data), oldest run first, within a run by start of the process.
 Result<std::vector<ListedProcess>> ListProcesses(const std::vector<std::string>& paths, std::ostream& err);
 
+// True when the options name neither one process nor one file: a report of a run is about every process of it.
+bool MeansWholeRun(const Options& options);
+
+// The processes of the newest run by start, images that another one replaced left out: they hold nothing any more.
+Result<std::vector<ListedProcess>> ListNewestRun(const std::vector<std::string>& paths, std::ostream& err);
+
 // One, or with --all one a process of the run (images replaced by exec left out, as they hold nothing any more).
 Result<std::vector<ChosenSnapshot>> ChooseSnapshots(const Options& options, std::ostream& err);
 

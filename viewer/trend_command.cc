@@ -124,7 +124,7 @@ Result<int> Run(Context& context) {
   size_t shown = RowsShown(context.options, sites->size());
   if (for_people) WriteForPeople(judged, *sites, *categories, shown, *loaded, context);
   sites->resize(shown);
-  if (format == "json") context.out << VerdictJson(*loaded, judged, *sites, *categories, nullptr);
+  if (format == "json") context.out << Dump(VerdictJson(*loaded, judged, *sites, *categories, nullptr));
   if (format == "csv") WriteCsv(judged, *sites, *loaded, context.out);
   SayWarnings(*loaded->resolver, context);
   return 0;

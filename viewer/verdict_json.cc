@@ -1,7 +1,5 @@
 #include "viewer/verdict_json.h"
 
-#include "viewer/render/json_parts.h"
-
 namespace leakhunt::viewer {
 namespace {
 
@@ -113,8 +111,8 @@ void AddProcess(const verdict::ProcessVerdict& v, Json& json) {
 
 }  // namespace
 
-std::string VerdictJson(Loaded& loaded, const Judged& judged, const std::vector<size_t>& sites,
-                        const std::vector<CategoryGrowth>& categories, const std::vector<Finding>* findings) {
+Json VerdictJson(Loaded& loaded, const Judged& judged, const std::vector<size_t>& sites,
+                 const std::vector<CategoryGrowth>& categories, const std::vector<Finding>* findings) {
   const snapshot::Snapshot& s = *loaded.snapshot;
   Json memory = Json::array(), handles = Json::array();
   std::vector<size_t> rank_of(judged.sites.size(), 0);
@@ -145,7 +143,7 @@ std::string VerdictJson(Loaded& loaded, const Judged& judged, const std::vector<
   }
   json["sites"] = std::move(memory);
   json["handle_sites"] = std::move(handles);
-  return Dump(json);
+  return json;
 }
 
 }  // namespace leakhunt::viewer

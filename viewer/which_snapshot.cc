@@ -44,7 +44,8 @@ std::optional<int64_t> TimeOfDayIn(const std::string& which) {
                      used == static_cast<int>(which.size())) ||
                     (seconds = 0, std::sscanf(which.c_str(), "%2d:%2d%n", &hours, &minutes, &used) == 2 &&
                                       used == static_cast<int>(which.size()));
-  if (!told || hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 60) return std::nullopt;
+  if (!told || hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 60)
+    return std::nullopt;
   return int64_t{1000} * (hours * 3600 + minutes * 60 + seconds);
 }
 

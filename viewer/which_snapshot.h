@@ -31,8 +31,8 @@ struct ChosenSnapshot {
 
 Result<ChosenSnapshot> ReadWhich(snapshot::Recording recording, const std::string& which, std::ostream& err);
 
-// Reads the newest snapshot that can be read, and drops those after it from `recording`, each named on `err`. Error: none
-// can; it is that of the newest.
+// Reads the newest snapshot that can be read, and drops those after it from `recording`, each named on `err`. Error:
+// none can; it is that of the newest.
 Result<snapshot::Snapshot> ReadNewest(snapshot::Recording* recording, std::ostream& err);
 
 // True when the process ended by exit and had freed more than half of what it held at the snapshot before: memory, or

@@ -7,9 +7,9 @@ constexpr double kVisitsPerBlock = 2;  // a birth and a death
 constexpr double kLeastSampledInterval = 256, kExactBelow = 64;
 constexpr double kMostStep = 4;
 
-// What the heap is given whatever it costs, per second of wall time: fewer births say nothing about a leak within minutes.
-// A visit takes some 0.8 us in a service that uses 3 % of a processor: this is 0.01 % of one. It is more than the budget
-// only where a process uses less than 1 % of a processor, or where its descriptors take the budget.
+// What the heap is given whatever it costs, per second of wall time: fewer births say nothing about a leak within
+// minutes. A visit takes some 0.8 us in a service that uses 3 % of a processor: this is 0.01 % of one. It is more than
+// the budget only where a process uses less than 1 % of a processor, or where its descriptors take the budget.
 constexpr double kLeastBirthsPerSecondAtOnePercent = 50;
 
 double Least(double a, double b) { return a < b ? a : b; }

@@ -13,11 +13,6 @@ namespace {
 using snapshot::End;
 using snapshot::Snapshot;
 
-std::string Quoted(const std::string& argument) {
-  if (!argument.empty() && argument.find_first_of(" \t\n'\"\\$&|;<>()*?#~`") == std::string::npos) return argument;
-  return fmt::format("'{}'", argument);
-}
-
 std::string SignalText(int signal) {
   const char* description = ::sigdescr_np(signal);
   return description == nullptr ? fmt::format("signal {}", signal) : fmt::format("signal {} ({})", signal, description);
@@ -84,9 +79,16 @@ std::string EndText(const snapshot::ProcessInfo& p) {
   return "";
 }
 
+std::string ShellWord(const std::string& word) {
+  if (!word.empty() && word.find_first_of(" \t\n'\"\\$&|;<>()*?#~`") == std::string::npos) return word;
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 std::string CommandText(const snapshot::ProcessInfo& process) {
   std::string text;
-  for (const std::string& argument : process.command) text += (text.empty() ? "" : " ") + Quoted(argument);
+  for (const std::string& argument : process.command) text += (text.empty() ? "" : " ") + ShellWord(argument);
   return Printable(text.empty() ? process.executable : text);
 }
 

@@ -13,6 +13,8 @@ std::vector<std::string> Preamble(const Loaded& loaded);
 
 // How the process stands: "running", "exited with 0", "killed by signal 9 (Killed)", …
 std::string EndText(const snapshot::ProcessInfo& process);
+// A word as a shell takes it: in quotes where it needs them.
+std::string ShellWord(const std::string& word);
 // The command line on one line, arguments quoted where a shell would need it.
 std::string CommandText(const snapshot::ProcessInfo& process);
 

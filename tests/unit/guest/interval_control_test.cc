@@ -1,9 +1,9 @@
 // The control law of the sampling interval, over readings and over simulated histories.
+#include "preload/core/interval_control.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
-
-#include "preload/core/interval_control.h"
 
 namespace leakhunt::core {
 namespace {
@@ -12,10 +12,10 @@ constexpr double kOnePercent = 0.01;
 
 // A program's load per second of its CPU time, by which readings at any interval can be made.
 struct Load {
-  double bytes = 50e6;        // allocated
-  double blocks = 500e3;      // of equal size
-  double other_visits = 0;    // descriptors
-  double cpu_share = 1;       // of a processor
+  double bytes = 50e6;      // allocated
+  double blocks = 500e3;    // of equal size
+  double other_visits = 0;  // descriptors
+  double cpu_share = 1;     // of a processor
   double heap_unit_ns = 800;
 
   double SampledShare(double interval) const {
@@ -44,7 +44,8 @@ struct Load {
 
 uint64_t Settled(const Load& load, uint64_t from, double budget = kOnePercent) {
   uint64_t interval = from;
-  for (int step = 0; step < 40; ++step) interval = NextInterval(load.At(static_cast<double>(interval)), budget, interval);
+  for (int step = 0; step < 40; ++step)
+    interval = NextInterval(load.At(static_cast<double>(interval)), budget, interval);
   return interval;
 }
 

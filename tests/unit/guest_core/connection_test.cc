@@ -1,5 +1,5 @@
 // The guest's end of the socket: whom it trusts, what it believes, and which descriptors it takes for its own.
-#include "recorded_guest.h"
+#include "preload/transport/connection.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "preload/protocol/handshake.h"
-#include "preload/transport/connection.h"
+#include "recorded_guest.h"
 #include "tests/unit/collector/fake_guest.h"
 
 namespace leakhunt::transport {
@@ -28,7 +28,8 @@ class Listener {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
     std::strcpy(name.sun_path, path.c_str());
-    if (bind(socket_.Get(), reinterpret_cast<sockaddr*>(&name), sizeof(name)) != 0 || listen(socket_.Get(), 8) != 0) abort();
+    if (bind(socket_.Get(), reinterpret_cast<sockaddr*>(&name), sizeof(name)) != 0 || listen(socket_.Get(), 8) != 0)
+      abort();
     chmod(path.c_str(), 0777);
   }
   void Accept() { peer_.Reset(accept(socket_.Get(), nullptr, nullptr)); }
@@ -74,7 +75,8 @@ TEST_F(Connection, HelloBringsThePages) {
   EXPECT_EQ(hello.kind, static_cast<uint16_t>(MessageKind::kHello));
   EXPECT_EQ(hello.pid, static_cast<uint32_t>(getpid()));
   EXPECT_EQ(hello.image, 3u);
-  struct stat sent{}, own{};
+  struct stat sent {
+  }, own{};
   ASSERT_EQ(fstat(memfd.Get(), &sent), 0);
   ASSERT_EQ(fstat(memfd_, &own), 0);
   EXPECT_EQ(sent.st_ino, own.st_ino);

@@ -1,9 +1,9 @@
 // What becomes of a descriptor's record: opened, closed, copied, replaced, put back; and what a site is told to hold.
-#include "recorded_guest.h"
+#include "preload/core/handles.h"
 
 #include <fcntl.h>
 
-#include "preload/core/handles.h"
+#include "recorded_guest.h"
 
 namespace leakhunt::core {
 namespace {

@@ -1,12 +1,11 @@
 // The life of a recorded process: starts once, detaches and comes back, forks, ends, is asked to record nothing.
-#include "recorded_guest.h"
-
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "preload/core/inherited.h"
+#include "recorded_guest.h"
 
 namespace leakhunt::core {
 namespace {
@@ -83,7 +82,8 @@ bool ChildHasPagesOfItsOwn() {
   Born(kBlock + 64, 50);
   Freed(kBlock);  // inherited
   if (!ProcessIsAlive() || g_process.pages == before || !IsForkedChild()) return false;
-  if (Header()->pid != static_cast<uint32_t>(getpid()) || (Header()->flags & protocol::kFlagForkedChild) == 0) return false;
+  if (Header()->pid != static_cast<uint32_t>(getpid()) || (Header()->flags & protocol::kFlagForkedChild) == 0)
+    return false;
   if (Header()->forked_from_pid != static_cast<uint32_t>(getppid())) return false;
   return LiveHeap(RecordedGuest().Capture()) == Live{1, 50};
 }
@@ -140,10 +140,11 @@ TEST(Process, AGrandchildTellsEachBlockUnderTheStackOfWhoAllocatedIt) {
 TEST(Process, ChildrenAreLeftAloneWhereThatIsAskedFor) {
   RecordedGuest guest({"LEAKHUNT_SAMPLE_BYTES=1", "LEAKHUNT_CHILDREN=ignore"});
   Born(kBlock, 100);
-  InChild([] { return fork(); }, [] {
-    Born(kBlock + 64, 50);
-    return g_process.mode == Mode::kOff;
-  });
+  InChild([] { return fork(); },
+          [] {
+            Born(kBlock + 64, 50);
+            return g_process.mode == Mode::kOff;
+          });
 }
 
 TEST(Process, AnExecThatFailsIsTakenBack) {

@@ -1,7 +1,7 @@
 // The guest below its hooks, started in this process, and the collector's ledger over its pages.
 //
-// A test tells the guest of blocks and descriptors as the hooks would; the addresses and numbers may be made up. One guest
-// per process: each test of this program runs in a process of its own (gtest_discover_tests).
+// A test tells the guest of blocks and descriptors as the hooks would; the addresses and numbers may be made up. One
+// guest per process: each test of this program runs in a process of its own (gtest_discover_tests).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -66,6 +66,8 @@ inline Live LiveHeap(const snapshot::Snapshot& snapshot) {
   }
   return live;
 }
-inline void PrintTo(const Live& live, std::ostream* out) { *out << live.blocks << " blocks of " << live.bytes << " bytes"; }
+inline void PrintTo(const Live& live, std::ostream* out) {
+  *out << live.blocks << " blocks of " << live.bytes << " bytes";
+}
 
 }  // namespace leakhunt::testing

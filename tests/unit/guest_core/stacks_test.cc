@@ -1,9 +1,9 @@
 // Call stacks are interned by content: read back as they were, told apart where they differ, shared where they do not.
-#include "recorded_guest.h"
+#include "preload/core/stacks.h"
 
 #include <memory>
 
-#include "preload/core/stacks.h"
+#include "recorded_guest.h"
 
 namespace leakhunt::core {
 namespace {

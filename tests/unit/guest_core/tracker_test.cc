@@ -1,8 +1,8 @@
 // What becomes of a block: born, freed, resized, reused, seen from a handler, of a thread that paused.
-#include "recorded_guest.h"
-
 #include <cmath>
 #include <thread>
+
+#include "recorded_guest.h"
 
 namespace leakhunt::core {
 namespace {
@@ -100,7 +100,8 @@ TEST(Tracker, AResizedBlockKeepsItsBirthAndCountsAsDeathAndBirth) {
   const snapshot::Snapshot after = guest.Capture();
   EXPECT_EQ(LiveHeap(after), (Live{1, 300}));
   double total_bytes = 0, total_count = 0;
-  for (const snapshot::Site& site : after.sites) total_bytes += site.total_bytes.value, total_count += site.total_count.value;
+  for (const snapshot::Site& site : after.sites)
+    total_bytes += site.total_bytes.value, total_count += site.total_count.value;
   EXPECT_EQ(total_count, 2);
   EXPECT_EQ(total_bytes, 400);
   Freed(kOther);

@@ -40,7 +40,7 @@ snapshot::Snapshot HostileSnapshot(uint32_t number) {
   return s;
 }
 
-const std::vector<std::string> kCommands = {"top-sites", "handles",   "trend",  "findings",
+const std::vector<std::string> kCommands = {"summary", "top-sites", "handles",   "trend",  "findings",
                                             "vitals",    "processes", "doctor", "diff"};
 
 class HostileNames : public ::testing::Test {
@@ -121,7 +121,7 @@ TEST_F(HostileNames, MarkdownHasNoLineAndNoMarkupOfTheirs) {
 }
 
 TEST_F(HostileNames, CsvHasNoFormulaAndOneRecordPerLine) {
-  for (const std::string command : {"top-sites", "handles", "trend", "findings", "vitals", "processes", "diff"}) {
+  for (const std::string command : {"summary", "top-sites", "handles", "trend", "findings", "vitals", "processes", "diff"}) {
     const std::string out = Run({command, "--format", "csv"}).out;
     ExpectPrintable(out, command);
     std::istringstream lines(out);

@@ -163,7 +163,7 @@ TEST_F(ReportText, RefusalsAreOneLineAndHonest) {
   auto foreign = directory_.Path() / "foreign.lhs";
   std::ofstream(foreign) << "something else";
   const Refusal refusals[] = {
-      {{}, 2, "no command"},
+      {{}, 1, "cannot read ./leakhunt-data"},
       {{"bogus"}, 2, "unknown command bogus"},
       {{"top-sites", "--bogus"}, 2, "--bogus"},
       {{"top-sites", "--format", "xml"}, 2, "xml"},

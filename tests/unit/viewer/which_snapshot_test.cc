@@ -126,7 +126,8 @@ TEST_F(WhichSnapshot, ADamagedNewestOneIsNamedOnceAndTheGoodOnesAreUsed) {
   Add(1e6), Add(2e6), Add(3e6);
   const std::filesystem::path recording = Write();
   std::filesystem::resize_file(recording / "snapshot-000003.lhs", 100);
-  for (const auto& [which, number] : std::vector<std::pair<std::string, int>>{{"last", 2}, {"end", 2}, {"1", 1}, {"peak", 2}}) {
+  for (const auto& [which, number] :
+       std::vector<std::pair<std::string, int>>{{"last", 2}, {"end", 2}, {"1", 1}, {"peak", 2}}) {
     outcome_ = Report({"top-sites", directory_.Path(), "--symbols", "off", "--format", "json", "--snapshot", which});
     ASSERT_EQ(outcome_.status, 0) << outcome_.err;
     EXPECT_EQ(nlohmann::json::parse(outcome_.out)["snapshot"]["number"], number);
