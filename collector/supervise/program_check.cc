@@ -54,7 +54,12 @@ class ElfFile {
     return name;
   }
 
-  bool Needs(std::string_view wanted) const {
+  bool Needs(std::string_view wanted) const { return HasName(DT_NEEDED, wanted); }
+  // The loader of a C library, run as a command: its DT_SONAME begins so.
+  bool IsNamed(std::string_view beginning) const { return HasName(DT_SONAME, beginning, true); }
+
+ private:
+  bool HasName(int64_t tag, std::string_view wanted, bool as_beginning = false) const {
     Elf_Scn* section = nullptr;
     while ((section = elf_nextscn(elf_.get(), section)) != nullptr) {
       GElf_Shdr header;
@@ -63,15 +68,14 @@ class ElfFile {
       Elf_Data* data = elf_getdata(section, nullptr);
       for (size_t i = 0; data != nullptr && i < data->d_size / header.sh_entsize; ++i) {
         GElf_Dyn entry;
-        if (gelf_getdyn(data, static_cast<int>(i), &entry) == nullptr || entry.d_tag != DT_NEEDED) continue;
+        if (gelf_getdyn(data, static_cast<int>(i), &entry) == nullptr || entry.d_tag != tag) continue;
         const char* name = elf_strptr(elf_.get(), header.sh_link, entry.d_un.d_val);
-        if (name != nullptr && wanted == name) return true;
+        if (name != nullptr && (as_beginning ? std::string_view(name).starts_with(wanted) : wanted == name)) return true;
       }
     }
     return false;
   }
 
- private:
   UniqueFd fd_;
   std::unique_ptr<Elf, ElfCloser> elf_;
   GElf_Ehdr header_{};
@@ -110,7 +114,9 @@ Obstacle ObstacleOf(const std::string& path) {
   if (elf.Header().e_ident[EI_CLASS] != ELFCLASS64 || elf.Header().e_machine != kOurMachine)
     return Obstacle::kOtherMachine;
   std::string interpreter = elf.Interpreter();
-  if (interpreter.empty()) return Obstacle::kStatic;
+  // `ld-linux-x86-64.so.2 PROGRAM`: the loader needs none itself, and loads what LD_PRELOAD names.
+  if (interpreter.empty() && elf.IsNamed("ld-linux")) return Obstacle::kNone;
+  if (interpreter.empty()) return elf.IsNamed("libc.") ? Obstacle::kMusl : Obstacle::kStatic;
   if (IsPrivileged(path)) return Obstacle::kPrivileged;
   return interpreter.find("ld-musl") != std::string::npos ? Obstacle::kMusl : Obstacle::kNone;
 }

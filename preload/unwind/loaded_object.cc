@@ -37,6 +37,14 @@ constinit char g_executable[4096] = {};       // /proc/self/exe: the loader call
 const char* ExecutablePath() {
   if (sys::LoadAcquire(&g_executable[0]) == 0) {
     char path[sizeof(g_executable)];
+    // Started as `ld-linux-x86-64.so.2 PROGRAM`, /proc says that the loader runs; the auxiliary vector, that it has no loader, and
+    // where the program's headers are.
+    Mapping headers;
+    if (getauxval(AT_BASE) == 0 && FindMapping(getauxval(AT_PHDR), &headers) && headers.path[0] == '/' &&
+        sys::Length(headers.path) + 1 < sizeof(headers.path)) {
+      for (uint64_t i = sys::Length(headers.path); i-- > 0;) sys::StoreRelease(&g_executable[i], headers.path[i]);
+      return g_executable;
+    }
     long bytes = sys::Call(SYS_readlinkat, AT_FDCWD, sys::Word("/proc/self/exe"), sys::Word(path), sizeof(path) - 1);
     if (sys::Failed(bytes) || bytes <= 0) return "";
     for (long i = bytes; i-- > 0;) sys::StoreRelease(&g_executable[i], path[i]);  // first character last

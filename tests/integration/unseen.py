@@ -19,6 +19,7 @@ class Runs:
         self.program = options.programs / "unseen"
         self.number = 0
 
+    # `starts`: the program is started by that.
     def record(self, *words, settings=("--sample-bytes", "1"), starts=(), status=0):
         """What the program says, and the directory of its recording."""
         self.number += 1
@@ -93,6 +94,19 @@ def stopped(runs):
     print("stopped: no munmap waits, none is lost")
 
 
+def by_loader(runs):
+    loader = pathlib.Path("/lib64/ld-linux-x86-64.so.2")
+    if not loader.exists():
+        return print("by_loader: not this machine")
+    ran, data = runs.record("direct", starts=(loader,))
+    assert ran.stderr == "", ran.stderr
+    found = runs.under(runs.report("top-sites", data), "MakeResult")
+    assert found, "no frame of the program has a name"
+    modules = {frame["module"] for site in found for frame in site["stack"] if frame["function"] in ("MakeResult", "main")}
+    assert {pathlib.Path(module).name for module in modules} == {"unseen"}, modules
+    print("by_loader: the program's frames are the program's")
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("--bin", "--programs", "--work"):
@@ -103,7 +117,7 @@ def main():
     options.work.mkdir(parents=True)
     os.environ.pop("LEAKHUNT_SOCKET", None)
     runs = Runs(options)
-    for case in (deep_binding, direct, types, tables, stopped):
+    for case in (deep_binding, direct, types, tables, stopped, by_loader):
         if options.case in (None, case.__name__):
             case(runs)
 

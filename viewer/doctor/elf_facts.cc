@@ -45,6 +45,10 @@ void ReadNeeded(Elf* elf, Elf_Scn* section, const GElf_Shdr& header, ElfFacts& f
   for (size_t i = 0; i < count; ++i) {
     GElf_Dyn entry;
     if (gelf_getdyn(data, static_cast<int>(i), &entry) == nullptr || entry.d_tag == DT_NULL) break;
+    if (entry.d_tag == DT_SONAME) {
+      const char* own = elf_strptr(elf, header.sh_link, entry.d_un.d_val);
+      facts.is_loader = own != nullptr && std::string_view(own).starts_with("ld-linux");
+    }
     if (entry.d_tag != DT_NEEDED) continue;
     if (const char* name = elf_strptr(elf, header.sh_link, entry.d_un.d_val)) facts.needed.emplace_back(name);
   }

@@ -18,6 +18,7 @@ struct ElfFacts {
   std::vector<std::string> needed;  // DT_NEEDED
   bool defines_malloc = false;      // its own malloc is found before any preloaded one
   bool exports_malloc = false;      // … and it is in the dynamic symbol table
+  bool is_loader = false;           // glibc's loader, which a program may be started by
   bool is_go = false;               // built by the Go toolchain
 };
 

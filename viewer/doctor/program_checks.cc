@@ -37,6 +37,10 @@ void CheckPrivileges(const fs::path& program, Symptoms& symptoms) {
 }
 
 void CheckLoader(const fs::path& program, const ElfFacts& facts, Symptoms& symptoms) {
+  if (facts.is_loader) {
+    symptoms.push_back({Health::kGood, "static", program.string() + " is the loader: what it is told to run is recorded", ""});
+    return;
+  }
   if (facts.interpreter.empty()) {
     symptoms.push_back({Health::kProblem, "static",
                         program.string() + " is statically linked: no library can be preloaded into it",

@@ -178,6 +178,7 @@ TEST(SearchPath, TellsNotFoundFromNotExecutable) {
 
 TEST(ProgramCheck, SaysWhyAProgramCannotBeRecorded) {
   EXPECT_EQ(CheckProgram("/bin/sh").obstacle, Obstacle::kNone);
+  EXPECT_EQ(CheckProgram("/lib64/ld-linux-x86-64.so.2").obstacle, Obstacle::kNone) << "the loader, run as a command";
   EXPECT_EQ(CheckProgram("/sbin/ldconfig").obstacle, Obstacle::kStatic);
   EXPECT_EQ(CheckProgram("/etc/passwd").obstacle, Obstacle::kNone) << "not a program: the kernel says so";
   for (Obstacle obstacle : {Obstacle::kStatic, Obstacle::kPrivileged, Obstacle::kMusl, Obstacle::kOtherMachine}) {
