@@ -45,6 +45,7 @@ std::string TopSitesJson(Loaded& loaded, const std::vector<SiteRow>& rows) {
                {"snapshot", SnapshotJson(s)},
                {"sampling", SamplingJson(s.sampling)},
                {"losses", LossesJson(s.losses)},
+               {"inconsistency", InconsistencyJson(s)},
                {"totals", TotalsJson(s)},
                {"sites", std::move(sites)}};
   return Dump(json);

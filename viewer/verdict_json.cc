@@ -126,7 +126,8 @@ Json VerdictJson(Loaded& loaded, const Judged& judged, const std::vector<size_t>
                {"process", ProcessJson(s.process)},
                {"snapshot", SnapshotJson(s)},
                {"sampling", SamplingJson(s.sampling)},
-               {"losses", LossesJson(s.losses)}};
+               {"losses", LossesJson(s.losses)},
+               {"inconsistency", InconsistencyJson(s)}};
   AddProcess(WorstProcess(judged).verdict, json);
   json["categories"] = Json::array();
   for (const CategoryGrowth& category : categories) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "collector/snapshot/process_flags.h"
+#include "collector/verdict/consistency.h"
 
 namespace leakhunt::verdict {
 
@@ -171,6 +172,7 @@ void HistoryBuilder::Add(const snapshot::Snapshot& snapshot) {
   }
   started_ms_ = snapshot.process.started_ms;
   exact_ = snapshot.sampling.exact;
+  if (const auto more = FindMoreThanMemory(snapshot); more && more->frees_unseen) beyond_memory_ = true;
   own_malloc_ = (snapshot.process.flags & snapshot::kOwnMalloc) != 0;
   live_bytes_ = LiveBytes(snapshot);
   if (!snapshot.activity.empty()) clock_ = snapshot.activity;
@@ -198,7 +200,9 @@ HistoryBuilder::Histories HistoryBuilder::Build() const {
     history.activity = clock_;
     history.process_started_ms = started_ms_;
     history.exact = exact_;
-    history.frees_unseen = own_malloc_ && out.ids[out.sites.size()].kind == static_cast<uint8_t>(snapshot::SiteKind::kHeap);
+    const bool heap = out.ids[out.sites.size()].kind == static_cast<uint8_t>(snapshot::SiteKind::kHeap);
+    history.frees_unseen = own_malloc_ && heap;
+    history.beyond_memory = beyond_memory_ && heap;
     out.sites.push_back(std::move(history));
   }
   return out;

@@ -65,6 +65,7 @@ class HistoryBuilder {
   int64_t started_ms_ = 0;
   bool exact_ = true;
   bool own_malloc_ = false;
+  bool beyond_memory_ = false;     // once a snapshot was (consistency.h)
   double live_bytes_ = 0;          // of the snapshot before
   size_t keep_every_ = 1;          // of the snapshots, one's cohorts are kept
 };

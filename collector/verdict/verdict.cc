@@ -28,6 +28,14 @@ void WithholdLeak(SiteVerdict& verdict) {
   verdict.needs = "the program's own malloc may free these blocks unseen: link it as a shared library to know";
 }
 
+// Where deaths do go unseen not even the growth is known.
+void WithholdGrowth(SiteVerdict& verdict) {
+  const Verdict was = verdict.verdict;
+  if (was != Verdict::kLeaking && was != Verdict::kOnset && was != Verdict::kGrowingUnproven) return;
+  verdict.verdict = Verdict::kInconclusive;
+  verdict.needs = "more is said to live than the process has in memory, so blocks are freed unseen: call free by its name to know";
+}
+
 }  // namespace
 
 std::vector<SiteVerdict> Judge(const std::vector<History>& sites) { return Judge(sites, Thresholds{}); }
@@ -51,6 +59,7 @@ std::vector<SiteVerdict> Judge(const std::vector<History>& sites, const Threshol
   for (size_t i = 0; i < sites.size(); ++i) {
     verdicts.push_back(Classify(sites[i], analyses[i], q[i], thresholds));
     if (sites[i].frees_unseen) WithholdLeak(verdicts.back());
+    if (sites[i].beyond_memory) WithholdGrowth(verdicts.back());
   }
   return verdicts;
 }

@@ -42,6 +42,7 @@ struct History {
   int64_t process_started_ms = 0;
   bool exact = true;
   bool frees_unseen = false;  // the program may free where leakhunt does not see it: growth proves no leak
+  bool beyond_memory = false; // more was said to live than the process had in memory: frees do pass leakhunt by
 };
 
 struct Evidence {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "collector/base/clean_text.h"
+#include "collector/verdict/consistency.h"
 
 namespace leakhunt::viewer {
 
@@ -69,6 +70,15 @@ Json LossesJson(const snapshot::Losses& l) {
           {"fallback_walks", l.fallback_walks},
           {"stale_records", l.stale_records},
           {"invalid_records", l.invalid_records}};
+}
+
+Json InconsistencyJson(const snapshot::Snapshot& snapshot) {
+  const auto more = verdict::FindMoreThanMemory(snapshot);
+  if (!more) return nullptr;
+  return {{"live_bytes_low", NumberJson(more->live_low_bytes)},
+          {"in_memory_bytes", NumberJson(more->in_memory_bytes)},
+          {"frees_unseen", more->frees_unseen},
+          {"text", more->Text()}};
 }
 
 Json StackJson(const ResolvedStack& stack) {

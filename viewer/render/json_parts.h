@@ -21,6 +21,7 @@ Json ProcessJson(const snapshot::ProcessInfo& process);
 Json SnapshotJson(const snapshot::Snapshot& snapshot);
 Json SamplingJson(const snapshot::Sampling& sampling);
 Json LossesJson(const snapshot::Losses& losses);
+Json InconsistencyJson(const snapshot::Snapshot& snapshot);  // null: none
 Json StackJson(const ResolvedStack& stack);
 
 // Indented, ended by a newline; text that is not UTF-8 is replaced, not refused.

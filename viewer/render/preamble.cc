@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "collector/snapshot/process_flags.h"
+#include "collector/verdict/consistency.h"
 #include "viewer/render/units.h"
 
 namespace leakhunt::viewer {
@@ -100,6 +101,7 @@ std::vector<std::string> Preamble(const Loaded& loaded) {
   lines.push_back(SamplingText(s));
   AddWhatIsUnseen(s.process, lines);
   AddLosses(s.losses, lines);
+  if (const auto more = verdict::FindMoreThanMemory(s)) lines.push_back("note: inconsistent: " + more->Text());
   return lines;
 }
 

@@ -51,6 +51,14 @@ TEST(Judge, WhereFreesMayGoUnseenNothingIsCalledALeak) {
   EXPECT_NE(verdict.needs.find("own malloc"), std::string::npos) << verdict.needs;
 }
 
+TEST(Judge, WhereMoreWasSaidToLiveThanThereIsMemoryNothingIsAFinding) {
+  History history = SteadyLeak(Hour(), 0.5);
+  history.beyond_memory = true;
+  const SiteVerdict verdict = JudgeOne(history);
+  EXPECT_EQ(verdict.verdict, Verdict::kInconclusive);
+  EXPECT_NE(verdict.needs.find("freed unseen"), std::string::npos) << verdict.needs;
+}
+
 TEST(Judge, EvidenceIsInWordsWithNumbers) {
   Evidence evidence = JudgeOne(SteadyLeak(Hour(), 0.5)).evidence;
   EXPECT_NE(evidence.trend.find("KiB/min"), std::string::npos) << evidence.trend;

@@ -37,7 +37,7 @@ class ReportJson : public ::testing::Test {
 TEST_F(ReportJson, TopSitesHasTheContractsFields) {
   Json json = Ask({"top-sites", recording_});
   EXPECT_EQ(json["schema"], "leakhunt/top-sites/1");
-  ExpectFields(json, {"process", "snapshot", "sampling", "losses", "totals", "sites"});
+  ExpectFields(json, {"process", "snapshot", "sampling", "losses", "inconsistency", "totals", "sites"});
   ExpectFields(json["process"], {"pid", "parent_pid", "name", "command", "started", "ended", "end", "exit_status"});
   ExpectFields(json["snapshot"], {"number", "time", "reason"});
   ExpectFields(json["sampling"], {"mode", "mean_bytes", "budget_percent", "measured_overhead_percent"});
