@@ -346,6 +346,12 @@ bool SeccompBegins() {
   return true;
 }
 
+void RootChanges() {
+  if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || InSharedMemoryChild() || sys::Gated() || !Enter()) return;
+  ConnectChild();
+  Leave();
+}
+
 void SeccompFailed() {
   sys::StoreRelease(&sys::g_gate.closed, 0u);
   if (ProcessIsAlive()) Header()->flags &= ~uint32_t{protocol::kFlagSeccomp};

@@ -122,6 +122,10 @@ void ProcessExecFailed();
 bool SeccompBegins();
 void SeccompFailed();
 
+// The program is about to take another root, in which the collector's socket has no name: a forked child that has not connected
+// yet does so now.
+void RootChanges();
+
 // After a successful dlclose: objects may be gone from memory.
 void ObjectsUnloaded();
 

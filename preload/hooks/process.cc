@@ -23,6 +23,7 @@ using namespace leakhunt;
 namespace {
 
 LEAKHUNT_REAL hooks::Real<int(int, unsigned long, unsigned long, unsigned long, unsigned long)> real_prctl("prctl");
+LEAKHUNT_REAL hooks::Real<int(const char*)> real_chroot("chroot");
 LEAKHUNT_REAL hooks::Real<void(int)> real__exit("_exit");
 LEAKHUNT_REAL hooks::Real<int(void*)> real_dlclose("dlclose");
 LEAKHUNT_REAL hooks::Real<int(const char*, char* const*, char* const*)> real_execve("execve");
@@ -38,7 +39,7 @@ __attribute__((constructor)) void Begin() {
   hooks::FindAllocator();
   // Looked up now. prctl: after a filter, dlsym's own needs might not be met. The others: a child between fork and exec may
   // have been born while another thread held the loader's lock, and one made by clone may have no thread storage of its own.
-  hooks::FindAll(real_prctl, real__exit, real_execve, real_execv, real_execvp, real_execvpe, real_fexecve);
+  hooks::FindAll(real_prctl, real_chroot, real__exit, real_execve, real_execv, real_execvp, real_execvpe, real_fexecve);
   if (hooks::FindStanding() == hooks::Standing::kInjected) {  // leakhunt_v1_attach begins
     errno = saved;
     return;
@@ -74,6 +75,12 @@ LEAKHUNT_HOOK int prctl(int option, ...) noexcept {
   int result = real_prctl.Get()(option, a, b, c, d);
   if (result != 0 && first) core::SeccompFailed();
   return result;
+}
+
+// The same of syscall(2) is in raw.cc.
+LEAKHUNT_HOOK int chroot(const char* path) noexcept {
+  core::RootChanges();
+  return real_chroot.Get()(path);
 }
 
 LEAKHUNT_HOOK void _exit(int status) {

@@ -176,6 +176,10 @@ LEAKHUNT_HOOK long syscall(long number, ...) noexcept {
     case SYS_openat: return OpenedPath(hooks::Caller(), number, x, x.b, Fd(x.c));
     case SYS_openat2: return OpenedHow(hooks::Caller(), number, x);
     case SYS_seccomp: return Seccomp(number, x);
+    case SYS_chroot:
+    case SYS_pivot_root:
+      core::RootChanges();
+      return Call(number, x);
     case SYS_prctl:
       if (x.a == PR_SET_TSC && x.b != PR_TSC_ENABLE) sys::CycleCounterForbidden();
       return x.a == PR_SET_SECCOMP ? Seccomp(number, x) : Call(number, x);
