@@ -11,7 +11,10 @@
 #include "collector/base/clean_text.h"
 #include "collector/ingest/service.h"
 #include "collector/options.h"
+#include "collector/record/recording_directory.h"
 #include "collector/serve/http_server.h"
+#include "collector/supervise/bare.h"
+#include "collector/supervise/entry.h"
 #include "collector/supervise/run_command.h"
 
 namespace leakhunt {
@@ -35,7 +38,7 @@ rlimit RaiseDescriptorLimit() {
   return limit;
 }
 
-// A wrong setting is an error. So is an address that cannot be had, but a command then runs without the API.
+// A wrong setting is an error, which the caller passes over when a variable or an entry point asked for it. So is an address that cannot be had, but a command then runs without the API.
 Status ServeHttp(const Options& options, serve::HttpServer* http) {
   if (options.http.empty()) return Ok();
   const int usage = options.command.empty() ? 2 : 125;
@@ -43,18 +46,21 @@ Status ServeHttp(const Options& options, serve::HttpServer* http) {
   if (!settings) return Error{settings.error().message, usage};
   Status up = http->Open(*settings);
   if (!up && up.error().exit_code == 2) return Error{up.error().message, usage};
-  if (up) up = http->Start(*settings, std::filesystem::absolute(options.output));
+  if (up) up = http->Start(*settings, record::AbsoluteOutput(options.output));
   if (up || options.command.empty()) return up;
-  Notice(up.error().message + "; recording goes on without it");
+  Warn(up.error().message + "; recording goes on without it");
   return Ok();
 }
 
 Result<int> Dispatch(const Options& options, const rlimit& descriptor_limit) {
   alert::Judge judge(options.on_alert);
   serve::HttpServer http;
-  if (Status served = ServeHttp(options, &http); !served) return served.error();
+  if (Status served = ServeHttp(options, &http); !served) {
+    if (!options.http_may_fail && !options.or_bare) return served.error();
+    Warn(served.error().message + "; recording goes on without it");
+  }
   record::OnWritten look;
-  if (options.verbosity != Verbosity::kQuiet || !options.on_alert.empty()) {
+  if (GetVerbosity() >= Verbosity::kNormal || !options.on_alert.empty()) {
     look = [&judge](const std::filesystem::path& recording, uint32_t number) { judge.Look(recording, number); };
   }
   if (!options.command.empty()) return supervise::RunCommand(options, descriptor_limit, look);
@@ -63,14 +69,29 @@ Result<int> Dispatch(const Options& options, const rlimit& descriptor_limit) {
   return ingest::Serve(options, look);
 }
 
+// With --or-bare nothing of ours is between the command and its start.
+Result<int> DispatchOrBare(Options options, const supervise::StartState& start) {
+  if (options.or_bare && !options.command.empty()) {
+    auto way = supervise::SettleEntry(&options);
+    if (!way) return way.error();
+    if (*way != supervise::EntryWay::kCollect) return supervise::BecomeCommand(options.command, start);
+  }
+  return Dispatch(options, RaiseDescriptorLimit());
+}
+
 int Main(int argc, char** argv) {
+  const supervise::StartState start;
   OccupyStandardDescriptors();
   auto invocation = ParseInvocation(argc, argv);
   if (invocation && !invocation->run) return 0;
-  Result<int> status =
-      invocation ? Dispatch(invocation->options, RaiseDescriptorLimit()) : Result<int>(invocation.error());
+  Result<int> status = invocation ? DispatchOrBare(invocation->options, start) : Result<int>(invocation.error());
   if (status) return *status;
-  std::fputs(MessageLine("leakhunt-collect", status.error().message).c_str(), stderr);
+  const std::vector<std::string> bare = CommandToRunBare(argc, argv);
+  const bool of_command = status.error().exit_code == 126 || status.error().exit_code == 127;
+  const bool runs_bare = !of_command && !bare.empty();
+  const std::string why = status.error().message + (runs_bare ? "; running without leakhunt" : "");
+  std::fputs(MessageLine("leakhunt-collect", why).c_str(), stderr);
+  if (runs_bare) return supervise::BecomeCommand(bare, start);
   return status.error().exit_code;
 }
 

@@ -30,16 +30,32 @@ void SetVerbosity(Verbosity verbosity) { g_verbosity = verbosity; }
 Verbosity GetVerbosity() { return g_verbosity; }
 
 void Notice(const std::string& line) {
-  if (g_verbosity != Verbosity::kQuiet) WriteLine(line);
+  if (g_verbosity >= Verbosity::kNormal) WriteLine(line);
+}
+
+void Warn(const std::string& line) {
+  if (g_verbosity >= Verbosity::kWarnings) WriteLine(line);
 }
 
 void Detail(const std::string& line) {
   if (g_verbosity == Verbosity::kVerbose) WriteLine(line);
 }
 
-void NoticeOnce(const std::string& topic, const std::string& line) {
+namespace {
+
+bool IsNewTopic(const std::string& topic) {
   if (SaidTopics().size() >= kMaxTopics) SaidTopics().clear();
-  if (SaidTopics().insert(topic).second) Notice(line);
+  return SaidTopics().insert(topic).second;
+}
+
+}  // namespace
+
+void NoticeOnce(const std::string& topic, const std::string& line) {
+  if (IsNewTopic(topic)) Notice(line);
+}
+
+void WarnOnce(const std::string& topic, const std::string& line) {
+  if (IsNewTopic(topic)) Warn(line);
 }
 
 void ClearNotice(const std::string& topic) { SaidTopics().erase(topic); }

@@ -7,7 +7,7 @@
 
 namespace leakhunt {
 
-enum class Verbosity { kQuiet, kNormal, kVerbose };
+enum class Verbosity { kQuiet, kWarnings, kNormal, kVerbose };
 
 void SetVerbosity(Verbosity verbosity);
 Verbosity GetVerbosity();
@@ -15,7 +15,11 @@ Verbosity GetVerbosity();
 // "leakhunt-collect: LINE", unless quiet.
 void Notice(const std::string& line);
 
-// The same, with --verbose only.
+// The same, from kWarnings on: what keeps something from being recorded, or a setting from being followed.
+void Warn(const std::string& line);
+void WarnOnce(const std::string& topic, const std::string& line);  // as NoticeOnce
+
+// With --verbose only.
 void Detail(const std::string& line);
 
 // A line that is said again only after the same `topic` was cleared: a full disk is one line, not one a snapshot.

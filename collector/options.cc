@@ -1,6 +1,7 @@
 #include "collector/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -22,6 +23,10 @@ constexpr char kFooter[] =
     "ended it; 125 when leakhunt failed before starting it, 126 not executable, 127 not found.\n"
     "Read recordings with leakhunt-report.";
 
+constexpr char kOptionsVariable[] = "LEAKHUNT_OPTIONS";
+
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 int UsageExitCode(const std::vector<std::string>& command) { return command.empty() ? 2 : 125; }
 
 // A callback that parses an option's last value into `field`.
@@ -39,6 +44,12 @@ Result<bool> ParseChildren(const std::string& text) {
   if (text == "follow") return true;
   if (text == "ignore") return false;
   return Error{"'" + text + "' is neither follow nor ignore"};
+}
+
+Result<Wait> ParseWait(const std::string& text) {
+  if (text == "all") return Wait::kAll;
+  if (text == "command") return Wait::kCommand;
+  return Error{"'" + text + "' is neither all nor command"};
 }
 
 Result<pid_t> ParsePid(const std::string& text) {
@@ -60,10 +71,12 @@ void AddOptions(CLI::App* app, Options* options) {
     option->type_name(type)->take_last();
     return option;
   };
-  auto path = [&](std::filesystem::path* field) {
-    return [field](const CLI::results_t& values) { return *field = values.back(), !values.back().empty(); };
-  };
-  text("--output", path(&options->output), "DIR", "where recordings go (default: ./leakhunt-data)");
+  text(
+      "--output",
+      [options](const CLI::results_t& v) {
+        return options->output = v.back(), options->output_given = true, !v.back().empty();
+      },
+      "DIR", "where recordings go (default: ./leakhunt-data)");
   text(
       "--socket", [options](const CLI::results_t& v) { return options->socket = v.back(), true; }, "PATH",
       "where to listen (default: $LEAKHUNT_SOCKET, else a private address of this user)");
@@ -95,6 +108,11 @@ void AddOptions(CLI::App* app, Options* options) {
   text(
       "--http-token-file", [options](const CLI::results_t& v) { return options->http_token_file = v.back(), true; },
       "FILE", "requests must bear the token in FILE; needed for any address but loopback and unix:PATH");
+  text("--wait", Into("--wait", &options->wait, ParseWait), "all|command",
+       "stay until COMMAND has ended, or all recorded processes that it left behind (default: command)");
+  app->add_flag_callback(
+      "--or-bare", [options] { options->or_bare = true; },
+      "run COMMAND without leakhunt, after one line, when leakhunt cannot work");
   text("--pid", Into("--pid", &options->attach_pid, ParsePid), "PID", "record this running process until it ends");
   text(
       "--client-fd",
@@ -108,7 +126,8 @@ void AddOptions(CLI::App* app, Options* options) {
       ->excludes(quiet);
 }
 
-// A variable's value through `parser`; a bad one costs a line and leaves the field as it was.
+// A variable's value through `parser`; a bad one costs a line and leaves the field as it was. The command is not given it, or
+// each of its processes would say so again.
 template <typename Field, typename Parser>
 void FromEnvironment(const char* variable, Field* field, Parser parser) {
   const char* value = std::getenv(variable);
@@ -117,7 +136,8 @@ void FromEnvironment(const char* variable, Field* field, Parser parser) {
   if (parsed) {
     *field = *parsed;
   } else {
-    Notice(std::string(variable) + ": " + parsed.error().message + "; using the default");
+    Warn(std::string(variable) + ": " + parsed.error().message + "; using the default");
+    unsetenv(variable);
   }
 }
 
@@ -127,6 +147,60 @@ void ApplyEnvironment(Options* options) {
     if (output != nullptr && *output != '\0') options->output = output, options->output_given = true;
   }
   if (!options->interval_ms) FromEnvironment("LEAKHUNT_INTERVAL", &options->interval_ms, ParseDuration);
+  if (options->client_fd >= 0) return;  // the others are of the program that started this collector, not of its other clients
+  if (!options->budget_ppm) FromEnvironment("LEAKHUNT_BUDGET", &options->budget_ppm, ParsePercent);
+  if (!options->sample_bytes) FromEnvironment("LEAKHUNT_SAMPLE_BYTES", &options->sample_bytes, ParseSampleBytes);
+  if (!options->track) FromEnvironment("LEAKHUNT_TRACK", &options->track, ParseTrack);
+  if (!options->follow_children) FromEnvironment("LEAKHUNT_CHILDREN", &options->follow_children, ParseChildren);
+}
+
+// The words of LEAKHUNT_OPTIONS, each option with its values.
+std::vector<std::vector<std::string>> OptionsVariable() {
+  const char* text = std::getenv(kOptionsVariable);
+  std::vector<std::vector<std::string>> groups;
+  for (const std::string& word : CLI::detail::split_up(text == nullptr ? "" : text)) {
+    if (word.empty()) continue;
+    if (groups.empty() || word.front() == '-') groups.emplace_back();
+    groups.back().push_back(word);
+  }
+  return groups;
+}
+
+// Options that stand in the variable, before those of the command line. One that is wrong costs a line, which is
+// returned, and itself.
+std::vector<std::string> ApplyOptionsVariable(Options* options) {
+  std::vector<std::string> complaints;
+  for (std::vector<std::string> group : OptionsVariable()) {
+    const std::string name = group.front();
+    Options changed = *options;
+    CLI::App app("", "leakhunt-collect");
+    app.set_help_flag();
+    AddOptions(&app, &changed);
+    std::string why;
+    try {
+      std::reverse(group.begin(), group.end());  // as CLI11 wants them
+      app.parse(std::move(group));
+    } catch (const CLI::ExtrasError&) {
+      why = "'" + name + "' is not understood";
+    } catch (const CLI::ParseError& error) {
+      why = FirstLine(error.what());
+    }
+    if (changed.attach_pid != 0 || changed.client_fd >= 0) why = "'" + name + "' belongs on the command line";
+    if (!why.empty()) {
+      complaints.push_back(std::string(kOptionsVariable) + ": " + why + "; going on without it");
+      continue;
+    }
+    changed.http_may_fail = changed.http_may_fail || name.starts_with("--http");
+    *options = std::move(changed);
+  }
+  return complaints;
+}
+
+// Position of the "--" before a command; argc when there is none.
+int SeparatorOf(int argc, char** argv) {
+  int separator = 1;
+  while (separator < argc && std::strcmp(argv[separator], "--") != 0) ++separator;
+  return separator;
 }
 
 Status CheckCombination(const Options& options) {
@@ -140,21 +214,19 @@ Status CheckCombination(const Options& options) {
   return Ok();
 }
 
-std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 }  // namespace
 
 Result<Invocation> ParseInvocation(int argc, char** argv) {
   Invocation invocation;
   Options& options = invocation.options;
-  int separator = 1;
-  while (separator < argc && std::strcmp(argv[separator], "--") != 0) ++separator;
+  const int separator = SeparatorOf(argc, argv);
   for (int i = separator + 1; i < argc; ++i) options.command.emplace_back(argv[i]);
   int exit_code = UsageExitCode(options.command);
 
   CLI::App app(kDescription, "leakhunt-collect");
   app.set_version_flag("--version", "leakhunt-collect " LEAKHUNT_VERSION);
   app.footer(kFooter);
+  const std::vector<std::string> complaints = ApplyOptionsVariable(&options);
   AddOptions(&app, &options);
   try {
     app.parse(separator, argv);
@@ -172,12 +244,22 @@ Result<Invocation> ParseInvocation(int argc, char** argv) {
     return Error{FirstLine(error.what()), exit_code};
   }
   if (separator + 1 == argc) return Error{"no command after '--'", 125};
-  options.output_given = app.count("--output") > 0;
-  SetVerbosity(options.verbosity);
+  if (app.count("--http") > 0) options.http_may_fail = false;
+  SetVerbosity(options.verbosity.value_or(options.or_bare ? Verbosity::kWarnings : Verbosity::kNormal));
+  for (const std::string& complaint : complaints) Warn(complaint);
   ApplyEnvironment(&options);
   if (Status status = CheckCombination(options); !status) return Error{status.error().message, exit_code};
   invocation.run = true;
   return invocation;
+}
+
+std::vector<std::string> CommandToRunBare(int argc, char** argv) {
+  const int separator = SeparatorOf(argc, argv);
+  bool asked = false;
+  for (int i = 1; i < separator; ++i) asked = asked || std::strcmp(argv[i], "--or-bare") == 0;
+  for (const auto& group : OptionsVariable()) asked = asked || group.front() == "--or-bare";
+  if (!asked || separator + 1 >= argc) return {};
+  return {argv + separator + 1, argv + argc};
 }
 
 }  // namespace leakhunt

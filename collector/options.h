@@ -17,6 +17,9 @@
 
 namespace leakhunt {
 
+// How long `-- COMMAND` stays: until the command has ended, or until every recorded process has that descends from it.
+enum class Wait : uint8_t { kCommand, kAll };
+
 struct Options {
   std::filesystem::path output = "leakhunt-data";
   std::optional<int64_t> interval_ms;     // unset: the program's own wish, else kDefaultIntervalMs
@@ -32,8 +35,12 @@ struct Options {
   std::string http;      // ADDRESS:PORT or unix:PATH; empty = off
   std::vector<std::string> http_hosts;  // further names that a request's Host may have
   std::string http_token_file;          // empty = none
-  Verbosity verbosity = Verbosity::kNormal;
+  std::optional<Verbosity> verbosity;  // unset: normal, of an entry point (or_bare) warnings
   bool output_given = false;  // by option or by LEAKHUNT_OUTPUT
+  bool http_may_fail = false;  // --http stood in LEAKHUNT_OPTIONS: a bad one is said and done without
+
+  Wait wait = Wait::kCommand;
+  bool or_bare = false;  // whatever leakhunt cannot do, the command runs
 
   pid_t attach_pid = 0;              // --pid
   int client_fd = -1;                // inherited connection of the guest that spawned this collector
@@ -50,7 +57,11 @@ struct Invocation {
   Options options;
 };
 
-// Errors carry the exit code: 125 when a command was given, else 2. A bad variable is a notice and the default.
+// Errors carry the exit code: 125 when a command was given, else 2. A bad variable, also a bad option in LEAKHUNT_OPTIONS, is a
+// line and the default; its command is not given it.
 Result<Invocation> ParseInvocation(int argc, char** argv);
+
+// The command, when --or-bare asks for it to be run whatever else was asked wrongly; empty otherwise.
+std::vector<std::string> CommandToRunBare(int argc, char** argv);
 
 }  // namespace leakhunt

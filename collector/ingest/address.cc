@@ -111,10 +111,10 @@ Result<UniqueFd> ConnectTo(const Address& address) {
   return socket_fd;
 }
 
-Result<Address> MakePrivateAddress() {
+Result<Address> MakePrivateAddress(const std::filesystem::path& last_resort) {
   Error last{"no directory for the socket"};
   for (const std::string& parent : {Variable("XDG_RUNTIME_DIR"), Variable("TMPDIR"), std::string("/tmp"),
-                                    std::string("/dev/shm"), std::string("/run")}) {
+                                    std::string("/dev/shm"), std::string("/run"), last_resort.native()}) {
     if (parent.empty() || parent.size() > 64) continue;
     std::string path = parent + "/leakhunt-XXXXXX";
     if (mkdtemp(path.data()) == nullptr) {

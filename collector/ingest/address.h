@@ -39,6 +39,7 @@ Result<UniqueFd> Listen(const Address& address);
 Result<UniqueFd> ConnectTo(const Address& address);
 
 // A fresh directory of our own with a socket address inside, for one command and its children. Remove both when done.
-Result<Address> MakePrivateAddress();
+// `last_resort`: where it is made when none of the usual places can be written (a read-only container).
+Result<Address> MakePrivateAddress(const std::filesystem::path& last_resort);
 
 }  // namespace leakhunt::ingest

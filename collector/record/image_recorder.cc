@@ -195,7 +195,7 @@ void ImageRecorder::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* 
 std::string ImageRecorder::WriteTopic() const { return "write " + options_.output.native(); }
 
 void ImageRecorder::NoticeUnwritten(const Error& error) {
-  NoticeOnce(WriteTopic(), error.message + "; the program runs on, and the next snapshot tries again");
+  WarnOnce(WriteTopic(), error.message + "; the program runs on, and the next snapshot tries again");
   if (options_.on_unwritten) options_.on_unwritten(error.message);
 }
 

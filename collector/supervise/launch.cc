@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "collector/supervise/program_check.h"
+
 namespace leakhunt::supervise {
 namespace {
 
@@ -84,6 +86,22 @@ std::filesystem::path FindLibrary() {
     if (std::filesystem::exists(candidate, error)) return candidate;
   }
   return {};
+}
+
+Result<UsableLibrary> FindUsableLibrary(const std::string& path) {
+  std::filesystem::path library = FindLibrary();
+  ProgramCheck check = CheckProgram(path);
+  if (check.obstacle == Obstacle::kMusl && !library.empty() && LoadsUnderMusl(library.native())) check.obstacle = Obstacle::kNone;
+  if (check.obstacle == Obstacle::kMusl || check.obstacle == Obstacle::kOtherMachine) return Error{Explain(check)};
+  if (library.empty())
+    return Error{"cannot find libleakhunt.so beside this program: set LEAKHUNT_LIBRARY; nothing is recorded"};
+  if (!IsLibraryForUs(library.native()))
+    return Error{library.native() + " is not a library for this machine: nothing is recorded"};
+  if (library.native().find_first_of(" :") != std::string::npos) {
+    return Error{"LD_PRELOAD cannot name " + library.native() +
+                 " (space or colon in it): install leakhunt elsewhere; nothing is recorded"};
+  }
+  return UsableLibrary{library, Explain(check)};
 }
 
 Environment PlainEnvironment() {

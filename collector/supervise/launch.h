@@ -21,6 +21,14 @@ namespace leakhunt::supervise {
 // there is none.
 std::filesystem::path FindLibrary();
 
+// FindLibrary's, where it can be preloaded into the program at `path`; else an error that says why nothing is recorded.
+// `warning`: what is not recorded all the same, empty when nothing is: of a static program only its children are.
+struct UsableLibrary {
+  std::filesystem::path library;
+  std::string warning;
+};
+Result<UsableLibrary> FindUsableLibrary(const std::string& path);
+
 // What the options say of recording, as the library reads it from an environment: "LEAKHUNT_NAME=VALUE".
 std::vector<std::string> RecordingVariables(const Options& options);
 

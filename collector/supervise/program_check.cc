@@ -138,6 +138,12 @@ bool LoadsUnderMusl(const std::string& library) {
   return elf && !elf.Needs("ld-linux-x86-64.so.2") && !elf.Needs("ld-linux-aarch64.so.1") && !elf.Needs("libgcc_s.so.1");
 }
 
+bool IsLibraryForUs(const std::string& path) {
+  ElfFile elf(path);
+  return elf && elf.Header().e_ident[EI_CLASS] == ELFCLASS64 && elf.Header().e_machine == kOurMachine &&
+         elf.Header().e_type == ET_DYN;
+}
+
 std::string Explain(const ProgramCheck& check) {
   switch (check.obstacle) {
     case Obstacle::kNone:

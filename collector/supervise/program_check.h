@@ -29,6 +29,9 @@ ProgramCheck CheckProgram(const std::string& path);
 // takes for its own ("libc." and any ending: ldso/dynlink.c, load_library), and none of glibc's loader.
 bool LoadsUnderMusl(const std::string& library);
 
+// True when `path` is an ELF file for this machine.
+bool IsLibraryForUs(const std::string& path);
+
 // One line for people: what stands in the way and what to do. Empty for kNone.
 std::string Explain(const ProgramCheck& check);
 

@@ -11,9 +11,9 @@
 #include "collector/ingest/service.h"
 #include "collector/notice.h"
 #include "collector/record/recording_directory.h"
+#include "collector/supervise/descendants.h"
 #include "collector/supervise/forwarding.h"
 #include "collector/supervise/launch.h"
-#include "collector/supervise/program_check.h"
 #include "collector/supervise/search_path.h"
 
 namespace leakhunt::supervise {
@@ -23,6 +23,7 @@ using ingest::Address;
 using ingest::Mode;
 using ingest::Service;
 
+constexpr int64_t kStragglerPatienceMs = 200, kLookPauseMs = 100;
 constexpr int64_t kTerminatePatienceMs = 10'000;  // after --duration: SIGTERM, then SIGKILL
 
 // The socket of one run, gone when the run is.
@@ -36,7 +37,8 @@ class RunSocket {
 
   Status Open(const Options& options, Service* service) {
     private_ = options.socket.empty();
-    auto address = private_ ? ingest::MakePrivateAddress() : Result<Address>(ingest::ChooseAddress(options.socket));
+    auto address = private_ ? ingest::MakePrivateAddress(record::AbsoluteOutput(options.output))
+                            : Result<Address>(ingest::ChooseAddress(options.socket));
     if (!address) return address.error();
     if (!private_) {
       if (Status ready = ingest::PrepareDirectory(*address); !ready) return ready;
@@ -97,39 +99,29 @@ class Run {
   // With the library in it where that can work; the command as it is where it cannot, and one line why.
   Launch Plan(const std::string& path) {
     Launch launch{path, options_.command, PlainEnvironment()};
-    std::filesystem::path library = FindLibrary();
-    ProgramCheck check = CheckProgram(path);
-    if (check.obstacle == Obstacle::kMusl && !library.empty() && LoadsUnderMusl(library.native()))
-      check.obstacle = Obstacle::kNone;
-    if (std::string why = Explain(check); !why.empty()) Refuse(why);
-    if (check.obstacle == Obstacle::kMusl || check.obstacle == Obstacle::kOtherMachine) return launch;
-    if (library.empty())
-      return Refuse("cannot find libleakhunt.so beside this program: set LEAKHUNT_LIBRARY; nothing is recorded"),
-             launch;
-    if (library.native().find_first_of(" :") != std::string::npos) {
-      return Refuse("LD_PRELOAD cannot name " + library.native() +
-                    " (space or colon in it): install leakhunt elsewhere; nothing is recorded"),
-             launch;
-    }
+    auto usable = FindUsableLibrary(path);
+    if (!usable) return Refuse(usable.error().message), launch;
+    if (!usable->warning.empty()) Refuse(usable->warning);
     if (Status made = record::MakeOutput(record::AbsoluteOutput(options_.output)); !made) {
-      NoticeOnce("write " + record::AbsoluteOutput(options_.output).native(),
+      WarnOnce("write " + record::AbsoluteOutput(options_.output).native(),
                  made.error().message + ": give --output DIR; the program runs on");
     }
     if (Status open = socket_.Open(options_, service_.get()); !open)
       return Refuse(open.error().message + "; nothing is recorded"), launch;
-    launch.environment = RecordedEnvironment(options_, library, socket_.Path());
+    launch.environment = RecordedEnvironment(options_, usable->library, socket_.Path());
     return launch;
   }
 
   void Refuse(const std::string& why) {
-    Notice(why);
+    Warn(why);
     explained_ = true;
   }
 
   void OnSignal(const signalfd_siginfo& info) {
     if (info.ssi_signo == SIGCHLD) return ReapAll();
     if (info.ssi_signo == SIGUSR1) service_->Sessions().SnapshotOnSignal(info);
-    if (!wait_status_) Forward(info, command_);
+    if (!wait_status_) return Forward(info, command_);
+    if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGHUP) stopped_ = true;
   }
 
   // Orphans come to us: without this they would stay zombies, and their exit statuses unknown.
@@ -143,7 +135,7 @@ class Run {
   }
 
   bool Over() {
-    if (wait_status_) return true;
+    if (wait_status_) return OverAfterCommand();
     if (!service_->DurationOver()) return false;
     int64_t now_ms = record::NowMs();
     if (terminated_ms_ == 0) {
@@ -155,6 +147,26 @@ class Run {
       kill(command_, SIGKILL);
     }
     return false;
+  }
+
+  // What the command left behind: recorded until the last of it ends, or named as it goes on unrecorded. What is about to end
+  // anyway has a moment for it.
+  bool OverAfterCommand() {
+    const int64_t now_ms = record::NowMs();
+    if (ended_ms_ == 0) ended_ms_ = now_ms;
+    if (service_->DurationOver() || stopped_ || !options_.follow_children.value_or(true)) return true;
+    if (now_ms < next_look_ms_ && service_->Sessions().Count() > 0) return false;
+    next_look_ms_ = now_ms + kLookPauseMs;
+    std::vector<Descendant> left = RecordedDescendants();
+    if (left.empty()) return true;
+    if (options_.wait == Wait::kAll) {
+      Detail("the command has ended; waiting for " + Name(left));
+      return false;
+    }
+    if (getpid() == 1) return true;  // the kernel ends them when this process ends
+    if (now_ms - ended_ms_ < kStragglerPatienceMs) return false;
+    Warn("the command has ended, and what it left behind goes on unrecorded: " + Name(left) + " (--wait all stays with it)");
+    return true;
   }
 
   void SayWhatWasRecorded() {
@@ -173,7 +185,9 @@ class Run {
   pid_t command_ = 0;
   std::optional<int> wait_status_;
   int64_t terminated_ms_ = 0;
+  int64_t ended_ms_ = 0, next_look_ms_ = 0;  // of the command; of what it left behind
   bool explained_ = false;
+  bool stopped_ = false;  // while it waits for what the command left behind
 };
 
 }  // namespace

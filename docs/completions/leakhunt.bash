@@ -17,6 +17,7 @@ _leakhunt_choices_of() {
     --snapshot) echo first last end peak ;;
     --symbols) echo auto off ;;
     --children) echo follow ignore ;;
+    --wait) echo all command ;;
     --track) echo heap mmap handles threads ;;
     --interval | --duration) echo 500ms 1s 30s 60s 30m ;;
     --pid) ps -eo pid= 2>/dev/null ;;

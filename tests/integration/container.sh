@@ -47,7 +47,9 @@ rm -rf "$work/volume"/*
 contained sh -c 'trap "echo asked to stop; exit 5" TERM; echo ready; while :; do sleep 0.1; done' >"$work/out" 2>"$work/err" &
 runner=$!
 for _ in $(seq 100); do grep -q ready "$work/out" && break; sleep 0.1; done
-init=$(pgrep -f "^[^ ]*leakhunt-collect .*--output /mnt/volume" -n)
+# The collector below the runner: timeout, unshare and it.
+init=$runner
+until [ "$(cat "/proc/$init/comm" 2>/dev/null)" = leakhunt-collec ] || [ -z "$init" ]; do init=$(pgrep -P "$init"); done
 began=$SECONDS
 kill -TERM "$init"
 wait $runner

@@ -38,6 +38,50 @@ TEST(Quantity, DurationsSizesAndPercentages) {
   EXPECT_FALSE(ParseTrack("heap,cows"));
 }
 
+// LEAKHUNT_OPTIONS is `text` while this lives.
+struct OptionsVariable {
+  explicit OptionsVariable(const char* text) { setenv("LEAKHUNT_OPTIONS", text, 1); }
+  ~OptionsVariable() { unsetenv("LEAKHUNT_OPTIONS"), SetVerbosity(Verbosity::kNormal); }
+};
+
+TEST(Options, TheVariableComesBeforeTheCommandLine) {
+  OptionsVariable variable("--max-disk 10M --on-alert 'mail root' --output /from/variable");
+  auto invocation = Parse({"--output", "/from/line", "--quiet"});
+  ASSERT_TRUE(invocation);
+  EXPECT_EQ(invocation->options.max_disk_bytes, uint64_t{10} << 20);
+  EXPECT_EQ(invocation->options.on_alert, "mail root");
+  EXPECT_EQ(invocation->options.output, "/from/line");
+}
+
+TEST(Options, OfTheVariableEachWrongOptionIsLeftOutAlone) {
+  for (const char* wrong : {"--max-dsk 1M", "--interval soon", "word", "--pid 1", "--client-fd 3", "--help", "--version", "--duration"}) {
+    OptionsVariable variable((std::string(wrong) + " --max-disk 10M").c_str());
+    auto invocation = Parse({"--quiet", "--", "true"});
+    ASSERT_TRUE(invocation && invocation->run) << wrong;
+    EXPECT_EQ(invocation->options.max_disk_bytes, uint64_t{10} << 20) << wrong;
+    EXPECT_EQ(invocation->options.attach_pid, 0);
+    EXPECT_EQ(invocation->options.client_fd, -1);
+  }
+}
+
+TEST(Options, ABadVariableIsLeftOutAndNotPassedOn) {
+  for (const char* name : {"LEAKHUNT_BUDGET", "LEAKHUNT_SAMPLE_BYTES", "LEAKHUNT_TRACK", "LEAKHUNT_CHILDREN"}) {
+    setenv(name, "nonsense", 1);
+    auto invocation = Parse({"--quiet", "--", "true"});
+    SetVerbosity(Verbosity::kNormal);
+    EXPECT_TRUE(invocation && invocation->run) << name;
+    EXPECT_EQ(std::getenv(name), nullptr);
+  }
+}
+
+TEST(Options, TheCommandLineStaysStrict) {
+  for (const char* wrong : {"--budget=lots", "--no-such-option", "--wait=ever"}) {
+    auto invocation = Parse({wrong, "--", "true"});
+    ASSERT_FALSE(invocation) << wrong;
+    EXPECT_EQ(invocation.error().exit_code, 125);
+  }
+}
+
 TEST(Options, EverythingAfterTheSeparatorIsTheCommands) {
   auto invocation =
       Parse({"--interval", "5s", "--sample-bytes=1", "--output", "/d", "--", "prog", "--interval", "--", "x"});

@@ -153,6 +153,23 @@ TEST_F(SuperviseTest, TheCommandFindsItsDescriptorsMaskAndLimitsAsWithoutUs) {
   EXPECT_EQ(under.Text(), plain.Text());
 }
 
+TEST_F(SuperviseTest, ABareCommandFindsEverythingAsWithoutUs) {
+  std::string script = "ls /proc/self/fd | tr '\\n' ' '; grep -E '^Sig(Blk|Ign)' /proc/self/status; ulimit -Sn; ps -o comm= --ppid $$";
+  Caught plain({"sh", "-c", script});
+  EXPECT_EQ(plain.ExitStatus(), 0);
+  // What cannot work before the collector is made; what turns out when it is: a socket without a directory.
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"--budget", "lots"}, {"--no-such-option"}, {"--pid", "1"}}) {
+    std::vector<std::string> arguments = {"--or-bare"};
+    arguments.insert(arguments.end(), wrong.begin(), wrong.end());
+    arguments.insert(arguments.end(), {"--", "sh", "-c", script});
+    Caught under = Collect(directory_.Path(), arguments);
+    EXPECT_EQ(under.ExitStatus(), 0) << wrong.front();
+    const std::string text = under.Text();
+    EXPECT_TRUE(text.starts_with("leakhunt-collect: ")) << text;
+    EXPECT_EQ(text.substr(text.find('\n') + 1), plain.Text()) << wrong.front();
+  }
+}
+
 TEST_F(SuperviseTest, ADurationEndsTheCommand) {
   Caught collect = Collect(directory_.Path(), {"--duration", "200ms", "--", "sleep", "60"});
   EXPECT_EQ(collect.ExitStatus(), 128 + SIGTERM);
