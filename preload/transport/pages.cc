@@ -39,7 +39,8 @@ int MoveHigh(int fd) {
   sys::Call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, sys::Word(&limit));
   // Under 1,024 even when the limit is higher: a descriptor of 500,000 makes every fork copy a table of that size.
   uint64_t top = limit.rlim_cur < 1024 ? limit.rlim_cur : 1024;
-  long high = top < 32 ? -1 : sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, static_cast<long>(top) - 16);
+  const uint64_t below = top < 32 ? 2 : 16;  // where there are few, ours are the last two
+  long high = top < 2 * below ? -1 : sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, static_cast<long>(top - below));
   if (sys::Failed(high) && fd > 2) return fd;
   if (sys::Failed(high)) high = sys::Call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
   sys::Close(fd);

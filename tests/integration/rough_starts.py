@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -97,6 +98,21 @@ class Test:
                 collector.terminate()
                 collector.wait()
 
+    def few_descriptors(self):
+        """Ours are the last ones where there are few: the program's numbers are those it has alone."""
+        for number in (10, 12, 31):
+            room = Room(self.work, f"descriptors-{number}")
+            said = []
+            for environment in ({}, room.environment(self.library)):
+                file = room.path / f"numbers{len(said)}"
+                done = subprocess.run([self.programs / "situation_low_descriptors", file], cwd=room.path, check=False,
+                                      env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.PIPE, close_fds=True,
+                                      preexec_fn=lambda n=number: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n)))
+                said.append((done.returncode, done.stderr, file.read_text() if file.exists() else None))
+            self.expect(f"{number} descriptors in all: numbers as alone", said[0] == said[1] and said[0][0] == 0, said)
+            room.clear()
+
     def tiny(self, name, where="leakhunt-data", way="stay", user=None, lines=0, said="", cwd=None, room=None, **settings):
         """A program of a millisecond, started in the room: recorded at `where` in it (None: nowhere)."""
         room = room or Room(self.work, name.replace(" ", "-"))
@@ -168,6 +184,7 @@ def main():
         test = Test(prefix, programs, work)
         test.closed_descriptors(serving=False)
         test.closed_descriptors(serving=True)
+        test.few_descriptors()
         test.places()
         test.told_by_a_collector()
     return 1 if test.failures else 0
