@@ -16,7 +16,9 @@ namespace leakhunt::ingest {
 std::optional<std::filesystem::path> StartDirectory(const protocol::ProcessHeader& header,
                                                     const watch::ProcDirectory& process);
 
-// An absolute path of the program's, which may live under another root (chroot), as this process sees it.
-std::filesystem::path SeenFromHere(const std::filesystem::path& path, const watch::ProcDirectory& process);
+// An absolute path of the program's from its start, as this process sees it. The program may have been started under another
+// root (chroot), or have moved to one since: which of the two, the inode of its directory tells. Nothing when neither is so.
+std::optional<std::filesystem::path> SeenFromHere(const std::filesystem::path& path, const protocol::ProcessHeader& header,
+                                   const watch::ProcDirectory& process);
 
 }  // namespace leakhunt::ingest

@@ -136,10 +136,10 @@ std::filesystem::path SessionTable::OutputOf(const Arrival& arrival, const proto
   if (mode_ == Mode::kServe && options_.output_given) return ours;
   if (header.output[0] == '\0' && mode_ == Mode::kServe) return ours;
   std::filesystem::path wish = header.output[0] == '\0' ? kDefaultOutput : header.output;
-  if (wish.is_absolute()) return SeenFromHere(wish, process);
+  if (wish.is_absolute()) return SeenFromHere(wish, header, process).value_or(ours);
   if (auto parents = OutputOfParent(process)) return *parents;
   auto directory = StartDirectory(header, process);
-  return directory ? *directory / wish : wish;
+  return directory ? *directory / wish : mode_ == Mode::kServe ? ours : wish;
 }
 
 // A collector that a program started has no stderr of the program's, and one that serves has its own, where the user of a

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 
 #include "preload/core/governor.h"
@@ -36,6 +37,7 @@ constexpr uint64_t kLeastBytes = 2u << 20, kMostBytes = 1u << 30;
 constinit const char* const* g_environment = nullptr;
 // Where the program was started; it may go elsewhere, and end before a collector asks. Empty: it was removed, or is too long.
 constinit char g_directory[sizeof(protocol::ProcessHeader::directory)] = {};
+constinit uint64_t g_directory_device = 0, g_directory_inode = 0;
 
 uint64_t Random() {
   uint64_t value = 0;
@@ -84,6 +86,8 @@ void FillHeader(uint32_t flags) {
   header->brk_start = header->brk_now = static_cast<uint64_t>(sys::Call(SYS_brk, 0));
   sys::CopyText(header->output, sizeof(header->output), options.output);
   sys::CopyText(header->directory, sizeof(header->directory), g_directory);
+  header->directory_device = g_directory_device;
+  header->directory_inode = g_directory_inode;
   IdentifyProcess(header);
   SetInterval(g_process.interval_bytes);
   header->activity[0] = {g_process.started_ns, 0};
@@ -172,6 +176,14 @@ void CountLoss(uint64_t bytes) {
 
 namespace {
 
+void NoteDirectory() {
+  struct stat status {};
+  if (!sys::WorkingDirectory(g_directory, sizeof(g_directory))) g_directory[0] = 0;
+  if (sys::Failed(sys::Call(SYS_newfstatat, -100 /* AT_FDCWD */, sys::Word("."), sys::Word(&status), 0))) return;
+  g_directory_device = status.st_dev;
+  g_directory_inode = status.st_ino;
+}
+
 // The program may change its directory before it connects again.
 void CompletePath(char* path, uint32_t capacity) {
   sys::Text<sizeof(g_directory) + 128> whole;
@@ -184,7 +196,7 @@ void CompletePath(char* path, uint32_t capacity) {
 bool Start(const char* const* environment, uint32_t flags) {
   sys::InitializeClock(getauxval(AT_SYSINFO_EHDR));
   sys::LookAtStandardError();
-  if (!sys::WorkingDirectory(g_directory, sizeof(g_directory))) g_directory[0] = 0;
+  NoteDirectory();
   ReadEnvironment(environment, &g_process.options);
   CompletePath(g_process.options.socket, sizeof(g_process.options.socket));
   transport::SetRuntimeDirectory(environment);

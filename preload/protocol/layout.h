@@ -146,7 +146,9 @@ struct ProcessHeader {
   uint64_t forked_from_start_ticks;
   uint64_t brk_start;            // program break at start and as last seen at a slow visit
   uint64_t brk_now;
-  uint64_t reserved[8];
+  uint64_t directory_device;     // of `directory`, as stat gives them; 0: unknown
+  uint64_t directory_inode;
+  uint64_t reserved[6];
   char name[16];                 // comm
   char executable[256];          // absolute path, truncated
   char output[256];              // LEAKHUNT_OUTPUT as the program had it; empty = the collector's own

@@ -9,7 +9,9 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,7 +115,7 @@ class Test:
             self.expect(f"{number} descriptors in all: numbers as alone", said[0] == said[1] and said[0][0] == 0, said)
             room.clear()
 
-    def tiny(self, name, where="leakhunt-data", way="stay", user=None, lines=0, said="", cwd=None, room=None, **settings):
+    def tiny(self, name, where="leakhunt-data", way="stay", user=None, lines=0, said="", live="0", room=None, **settings):
         """A program of a millisecond, started in the room: recorded at `where` in it (None: nowhere)."""
         room = room or Room(self.work, name.replace(" ", "-"))
         elsewhere = room.path / "elsewhere"
@@ -121,7 +123,7 @@ class Test:
         # The library is for the program alone: setpriv would start a collector of root's.
         preload = ["env", f"LD_PRELOAD={self.library}"]
         start = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", *preload] if user else preload
-        done = subprocess.run([*start, self.programs / "situation_goes_away", way, elsewhere], cwd=cwd or room.path, check=False,
+        done = subprocess.run([*start, self.programs / "situation_goes_away", way, elsewhere, live], cwd=room.path, check=False,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env={**room.environment(self.library, **settings), "LD_PRELOAD": ""})
         said_lines = done.stderr.decode().splitlines()
@@ -138,6 +140,8 @@ class Test:
         self.tiny("a relative output and a directory it leaves", where="there", way="chdir", LEAKHUNT_OUTPUT="there").clear()
         if os.geteuid() == 0:
             self.tiny("a root it leaves", way="chroot").clear()
+            self.tiny("a root it leaves, and it lives on", way="chroot", live="900000").clear()
+            self.started_in_another_root()
             self.tiny("without root", user=NOBODY).clear()
             self.tiny("without root and a relative output", where="there", user=NOBODY, LEAKHUNT_OUTPUT="there").clear()
             closed = Room(self.work, "unwritable", f"{self.work}/socket-of-nobody")
@@ -160,6 +164,29 @@ class Test:
         self.expect("a directory that was removed: one line", len(lines) == 1 and "leakhunt-data" in lines.pop(), done.stderr)
         gone.clear()
         self.tiny("connect without a collector", where=None, lines=1, said="no collector", LEAKHUNT_COLLECTOR="connect")
+
+    def started_in_another_root(self):
+        """A collector outside serves programs of a root of their own: what they call a directory has another name here."""
+        room = Room(self.work, "outside")
+        jail = room.path / "jail"
+        (jail / "work").mkdir(parents=True)
+        needed = subprocess.run(["ldd", self.programs / "situation_goes_away"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        for file in [self.library, str(self.programs / "situation_goes_away"), *re.findall(r"(/\S+) \(", needed)]:
+            (jail / file[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, jail / file[1:])
+        collector = subprocess.Popen([self.prefix / "bin/leakhunt-collect", "--quiet", "--socket", jail / "socket"], cwd=room.path)
+        while not (jail / "socket").exists():
+            time.sleep(0.01)
+        def enter():
+            os.chroot(jail)
+            os.chdir("/work")
+        done = subprocess.run([self.programs / "situation_goes_away", "stay", ".", "900000"], check=False, preexec_fn=enter,
+                              env={"LD_PRELOAD": self.library, "LEAKHUNT_SOCKET": "/socket", "LEAKHUNT_OUTPUT": "there",
+                                   "LEAKHUNT_SAMPLE_BYTES": "1"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.expect("started in another root: status", (done.returncode, done.stderr) == (7, b""), done)
+        self.expect("started in another root: recorded there", self.live_blocks(jail / "work/there") is not None)
+        collector.terminate()
+        collector.wait()
 
     def told_by_a_collector(self):
         """A second program meets the collector of the first, and wants an output that cannot be."""
