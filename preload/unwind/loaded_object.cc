@@ -131,6 +131,11 @@ bool FindHeaders(const FoundObject& found, LoadedObject* object) {
          ReadHeaders(found.map->l_addr, object);
 }
 
+uint64_t IdentityOf(const FoundObject& found) {
+  return reinterpret_cast<uint64_t>(found.map) ^ reinterpret_cast<uint64_t>(found.eh_frame) << 1;
+}
+
+// Reads the object and the loader's record of it: the caller's stack must keep it loaded.
 bool AskLoader(uint64_t pc, LoadedObject* object) {
   FoundObject found;
   if (g_find_object(reinterpret_cast<void*>(pc), &found) != 0) return false;
@@ -140,7 +145,7 @@ bool AskLoader(uint64_t pc, LoadedObject* object) {
   object->dynamic = found.map->l_ld;
   object->map = found.map;
   object->eh_frame_header = reinterpret_cast<uint64_t>(found.eh_frame);
-  object->identity = reinterpret_cast<uint64_t>(found.map) ^ object->eh_frame_header << 1;
+  object->identity = IdentityOf(found);
   object->path = PathOf(found.map->l_name);
   if (!FindHeaders(found, object)) return true;
   MeasureSpan(object);
@@ -226,6 +231,10 @@ bool StillLoaded(uint64_t probe, uint64_t identity) {
   if (Covers(g_vdso, probe)) return true;
   for (uint32_t i = 0; i < g_initial_count; ++i) {
     if (g_initial[i].probe == probe) return true;  // loaded with the program: never unloaded (musl unloads nothing)
+  }
+  if (g_find_object != nullptr) {  // nothing of the object is read: another thread may be unmapping it
+    FoundObject found;
+    return g_find_object(reinterpret_cast<void*>(probe), &found) == 0 && IdentityOf(found) == identity;
   }
   return FindLoadedObject(probe, &object) && object.identity == identity;
 }

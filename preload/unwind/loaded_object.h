@@ -27,10 +27,11 @@ struct LoadedObject {
 // Finds the loader's interfaces and remembers the objects loaded now. Takes the loader's lock (dl_iterate_phdr).
 void InitializeLoadedObjects();
 
-// False: `pc` is in no object (code of a JIT, for one).
+// False: `pc` is in no object (code of a JIT, for one). Reads the object's headers: `pc` must be of a frame of the calling
+// thread, which keeps the object from being unmapped meanwhile.
 [[nodiscard]] bool FindLoadedObject(uint64_t pc, LoadedObject* object);
 
-// Is the object that once held `probe` and had this identity still there?
+// Is the object that once held `probe` and had this identity still there? May be asked while another thread unloads it.
 [[nodiscard]] bool StillLoaded(uint64_t probe, uint64_t identity);
 
 // True when this libc answers without a lock and always up to date.

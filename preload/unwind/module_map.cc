@@ -24,10 +24,18 @@ constexpr uint64_t kTurn = 0x10;       // bits 4-11 count the slot's tenants
 constexpr uint64_t kTurnMask = 0xFF0;
 constexpr uint64_t kStartMask = ~uint64_t{0xFFF};
 
+constexpr uint32_t kMaxBuildId = 64;
+constexpr uint32_t kMaxPath = 1024;
+
+// `info` refers to the copies below and never to the object: whoever visits modules later (a forked child) may come when
+// another thread has unmapped the object and the loader has freed its name.
 struct Module {
   UnwindSections sections;
   ModuleInfo info;
   uint64_t identity, probe;
+  uint8_t build_id[kMaxBuildId];
+  char* path;               // of the slot; kept for its next tenant
+  uint32_t path_capacity;
 };
 
 // Claims apart from bodies: a search touches eight of them a cache line. A claim is start | turn | state; it is
@@ -37,7 +45,7 @@ constinit Module* g_modules = nullptr;
 constinit ModuleSeen g_seen = nullptr;
 constinit ModuleGone g_gone = nullptr;
 
-void ReadBuildId(uint64_t at, uint64_t end, ModuleInfo* info) {
+void ReadBuildId(uint64_t at, uint64_t end, Module* module) {
   SectionReader reader(at, end);
   while (!reader.AtEnd()) {
     uint32_t name_bytes = reader.Read<uint32_t>(), bytes = reader.Read<uint32_t>(), type = reader.Read<uint32_t>();
@@ -46,12 +54,32 @@ void ReadBuildId(uint64_t at, uint64_t end, ModuleInfo* info) {
     uint64_t content = reader.position();
     reader.Skip((uint64_t{bytes} + 3) & ~uint64_t{3});
     if (!reader.ok()) return;
-    if (type != NT_GNU_BUILD_ID || name_bytes != 4 || bytes == 0 || bytes > 64) continue;
+    if (type != NT_GNU_BUILD_ID || name_bytes != 4 || bytes == 0 || bytes > kMaxBuildId) continue;
     if (!sys::Equal(reinterpret_cast<const char*>(name), "GNU")) continue;
-    info->build_id = reinterpret_cast<const uint8_t*>(content);
-    info->build_id_bytes = bytes;
+    sys::Copy(module->build_id, reinterpret_cast<const void*>(content), bytes);
+    module->info.build_id = module->build_id;
+    module->info.build_id_bytes = bytes;
     return;
   }
+}
+
+// A path that finds no memory is "": the module is known by its build-id all the same.
+void CopyPath(const char* path, Module* module) {
+  uint32_t bytes = 0;
+  while (bytes < kMaxPath && path[bytes] != 0) ++bytes;
+  if (bytes >= module->path_capacity) {
+    const uint32_t capacity = (bytes + 64) & ~63u;
+    auto* memory = static_cast<char*>(sys::Carve(capacity));
+    if (memory == nullptr) {
+      module->info.path = "";
+      return;
+    }
+    module->path = memory;
+    module->path_capacity = capacity;
+  }
+  sys::Copy(module->path, path, bytes);
+  module->path[bytes] = 0;
+  module->info.path = module->path;
 }
 
 void AddSegment(const LoadedObject& object, const ElfW(Phdr) & header, UnwindSections* sections) {
@@ -63,13 +91,14 @@ void AddSegment(const LoadedObject& object, const ElfW(Phdr) & header, UnwindSec
 }
 
 void Fill(const LoadedObject& object, Module* module) {
-  *module = Module{};
+  module->sections = UnwindSections{};
+  module->info = ModuleInfo{};
   module->identity = object.identity;
   module->probe = object.probe;
   module->info.start = object.start;
   module->info.end = object.end;
   module->info.bias = object.bias;
-  module->info.path = object.path;
+  CopyPath(object.path, module);
   module->info.epoch = CurrentEpoch();
   UnwindSections& sections = module->sections;
   sections.header = object.eh_frame_header;
@@ -87,7 +116,7 @@ void Fill(const LoadedObject& object, Module* module) {
     if (header.p_type == PT_GNU_EH_FRAME) sections.header = at;
     if (header.p_type == PT_NOTE && module->info.build_id == nullptr && sections.SegmentOf(at).end != 0) {
       uint64_t end = sections.SegmentOf(at).end;
-      ReadBuildId(at, at + header.p_filesz < end ? at + header.p_filesz : end, &module->info);
+      ReadBuildId(at, at + header.p_filesz < end ? at + header.p_filesz : end, module);
     }
   }
   if (object.headers == nullptr) sections.segments[sections.segment_count++] = {object.start, object.end};

@@ -62,9 +62,9 @@ bool FindStackLimits(uint64_t sp, StackLimits* limits);
 // A loaded object, as the walk first met it.
 struct ModuleInfo {
   uint64_t start, end, bias;
-  const uint8_t* build_id;  // in the object's mapped notes; null = none
+  const uint8_t* build_id;  // a copy, as is `path`: the object may be unmapped when a forked child reads them; null = none
   uint32_t build_id_bytes;
-  const char* path;         // NUL-terminated, valid until it is unloaded
+  const char* path;         // NUL-terminated; cut at 1,024 bytes
   uint32_t epoch;           // epoch it was first seen in
 };
 
