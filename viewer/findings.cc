@@ -114,13 +114,23 @@ class Maker {
     }
   }
 
-  const verdict::TimeToLimit* LimitFor(bool handles) const {
+  // The soonest that leaks of this kind of site meet by their own rate.
+  const verdict::TimeToLimit* LimitFor(const JudgedSite& site) const {
+    const verdict::GrowthClass growth = CauseOf(site);
     const verdict::TimeToLimit* soonest = nullptr;
     for (const JudgedProcess& process : judged_.processes) {
-      if (!process.verdict.limit || (process.verdict.limit->kind == "RLIMIT_NOFILE") != handles) continue;
-      if (!soonest || process.verdict.limit->seconds < soonest->seconds) soonest = &*process.verdict.limit;
+      for (const verdict::GrowthCause& cause : process.verdict.causes) {
+        if (cause.growth != growth || !cause.limit) continue;
+        if (!soonest || cause.limit->seconds < soonest->seconds) soonest = &*cause.limit;
+      }
     }
     return soonest;
+  }
+
+  static verdict::GrowthClass CauseOf(const JudgedSite& site) {
+    if (site.handles) return verdict::GrowthClass::kHandle;
+    if (site.type == "mmap") return verdict::GrowthClass::kMapping;
+    return site.type == "thread" ? verdict::GrowthClass::kThread : verdict::GrowthClass::kHeap;
   }
 
   void Describe(Finding& finding) {
@@ -131,7 +141,7 @@ class Maker {
     }
     double all = leaked_per_s_[first.handles];
     if (proven && all > 0) finding.share = finding.rate_per_s / all;
-    const verdict::TimeToLimit* limit = LimitFor(first.handles);
+    const verdict::TimeToLimit* limit = LimitFor(first);
     finding.severity = Grade(finding, proven, limit);
     finding.title = fmt::format("{} {} in {}", NounOf(first), proven ? "leak" : "grow, not proven to leak,", PlaceOf(first, loaded_));
     finding.impact = Impact(finding, first, limit);
@@ -203,6 +213,13 @@ const char* SeverityName(Severity severity) {
     case Severity::kLow: return "low";
   }
   return "low";
+}
+
+Severity SeverityOf(const verdict::GrowthCause& cause) {
+  if (cause.limit && cause.limit->seconds < kHourS) return Severity::kCritical;
+  if (cause.limit && cause.limit->seconds < kDayS) return Severity::kHigh;
+  const bool fast = cause.growth != verdict::GrowthClass::kHandle && cause.rate_per_s.value >= kFastBytesPerS;
+  return fast && cause.growth != verdict::GrowthClass::kFileCache ? Severity::kMedium : Severity::kLow;
 }
 
 const ResolvedFrame* BlamedFrame(const ResolvedStack& stack) {

@@ -12,6 +12,9 @@ namespace leakhunt::viewer {
 enum class Severity { kCritical, kHigh, kMedium, kLow };
 const char* SeverityName(Severity severity);  // "critical", …
 
+// Of one cause of growth alone: by how soon it would meet its own limit.
+Severity SeverityOf(const verdict::GrowthCause& cause);
+
 struct Finding {
   Severity severity = Severity::kLow;
   std::vector<size_t> sites;  // indices into Judged.sites, fastest first; more than one: they leak together

@@ -96,6 +96,7 @@ class Judging {
       if (site.scope.empty()) site.scope = s.scopes.empty() ? "" : s.scopes[from.scope];
       site.live += from.live_bytes;
       site.live_count += from.live_count;
+      site.reserved_bytes += from.reserved_bytes;
       site.total_bytes += from.total_bytes;
       site.total_count += from.total_count;
       Date(from.first_seen_ms, from.last_seen_ms, from.oldest_birth_ms, site);

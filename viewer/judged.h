@@ -20,6 +20,7 @@ struct JudgedSite {
   std::string scope;
   snapshot::Weighted live;  // bytes, or open handles
   snapshot::Weighted live_count, total_bytes, total_count;
+  double reserved_bytes = 0;        // address space of mappings and threads
   uint64_t opened = 0, closed = 0;  // handles
   int64_t first_seen_ms = 0, last_seen_ms = 0, oldest_birth_ms = 0;
   verdict::SiteVerdict verdict;

@@ -7,6 +7,17 @@
 #include "viewer/merge.h"
 
 namespace leakhunt::viewer {
+namespace {
+
+// Older collectors gave the size of a mapping as what it holds.
+void FillReserved(snapshot::Snapshot& s) {
+  if (s.mapping_bytes != snapshot::MappingBytes::kReserved) return;
+  for (snapshot::Site& site : s.sites) {
+    if (site.kind != snapshot::SiteKind::kHeap) site.reserved_bytes = site.live_bytes.value;
+  }
+}
+
+}  // namespace
 
 Result<Loaded> Load(Context& context, size_t history) {
   Result<std::vector<ChosenSnapshot>> chosen = ChooseSnapshots(context.options, context.err);
@@ -24,6 +35,7 @@ Loaded LoadChosen(std::vector<ChosenSnapshot> chosen, Context& context, size_t h
     for (const auto& [key, rate] : MeasureGrowth(ReadHistory(one, history, context.err))) loaded.growth[key] += rate;
   }
   loaded.snapshot = std::make_unique<snapshot::Snapshot>(parts.size() == 1 ? *parts.front() : MergeSnapshots(parts));
+  FillReserved(*loaded.snapshot);
   loaded.resolver = std::make_unique<Resolver>(*loaded.snapshot, context.options,
                                                loaded.chosen.front().recording.directory);
   if (history > 1) loaded.verdicts = NamesOf(JudgeRecordings(loaded, kVerdictSnapshots, context.err));

@@ -23,6 +23,7 @@ class Sum {
     whole_.process = first.process;
     whole_.sampling = first.sampling;
     whole_.limits = first.limits;
+    whole_.mapping_bytes = first.mapping_bytes;
     whole_.scopes = {""};
     whole_.stacks = {Stack{}};
   }
@@ -30,6 +31,7 @@ class Sum {
   void Add(const Snapshot& part) {
     whole_.time_ms = std::max(whole_.time_ms, part.time_ms);
     whole_.sampling.exact = whole_.sampling.exact && part.sampling.exact;
+    if (part.mapping_bytes != MappingBytes::kInMemory) whole_.mapping_bytes = part.mapping_bytes;
     AddLosses(part.losses);
     MapCode(part);
     for (const Site& site : part.sites) AddSite(part, site);

@@ -25,6 +25,7 @@ void AddTo(SiteRow& row, const Site& site) {
   }
   row.live_bytes += site.live_bytes;
   row.live_count += site.live_count;
+  row.reserved_bytes += site.reserved_bytes;
   row.total_bytes += site.total_bytes;
   row.total_count += site.total_count;
   row.first_seen_ms = snapshot::Earlier(row.first_seen_ms, site.first_seen_ms);
@@ -120,6 +121,7 @@ class Rows {
     Site part = site;
     part.live_bytes = Part(site.live_bytes, share);
     part.live_count = Part(site.live_count, share);
+    part.reserved_bytes *= share;
     part.total_bytes = part.total_count = {};
     SiteRow& row = RowOf(group);
     row.group = group;

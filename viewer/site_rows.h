@@ -16,6 +16,7 @@ struct SiteRow {
   uint32_t stack = 0;  // of a group: that of its largest site
   std::string scope;
   snapshot::Weighted live_bytes, live_count, total_bytes, total_count;
+  double reserved_bytes = 0;       // address space of mappings and threads
   bool totals_known = true;        // threads share live blocks, not totals
   std::optional<double> growth;    // bytes a second
   int64_t first_seen_ms = 0, last_seen_ms = 0, oldest_birth_ms = 0;

@@ -21,6 +21,8 @@ namespace {
 using snapshot::Estimate;
 using snapshot::Weighted;
 
+constexpr int kReservedColumn = 4;  // left out where nothing is reserved
+
 Estimate Of(const Weighted& sum) { return snapshot::Limits(sum); }
 
 std::string Where(const SiteRow& row, Loaded& loaded, const Options& options) {
@@ -39,6 +41,7 @@ Table MakeTable(const std::vector<SiteRow>& rows, Loaded& loaded, const Options&
                    {"live"},
                    {"±", Align::kRight, 1},
                    {"blocks", Align::kRight, 3},
+                   {"reserved", Align::kRight, 4},
                    {"total", Align::kRight, 4},
                    {"growth"},
                    {"oldest", Align::kRight, 2},
@@ -47,13 +50,18 @@ Table MakeTable(const std::vector<SiteRow>& rows, Loaded& loaded, const Options&
   for (size_t i = 0; i < rows.size(); ++i) {
     const SiteRow& row = rows[i];
     table.rows.push_back({std::to_string(i + 1), Bytes(row.live_bytes.value), Margin(Of(row.live_bytes)),
-                          Count(row.live_count.value), row.totals_known ? Bytes(row.total_bytes.value) : "",
+                          Count(row.live_count.value), row.reserved_bytes > 0 ? Bytes(row.reserved_bytes) : "",
+                          row.totals_known ? Bytes(row.total_bytes.value) : "",
                           row.growth ? Rate(*row.growth) : "",
                           row.oldest_birth_ms == 0 ? "" : Age(loaded.snapshot->time_ms - row.oldest_birth_ms),
                           row.verdict, Where(row, loaded, options)});
     if (options.by == By::kSite) {
       table.details.push_back(StackLines(loaded.resolver->Stack(row.stack), 5, options.full_stacks));
     }
+  }
+  if (std::all_of(rows.begin(), rows.end(), [](const SiteRow& row) { return row.reserved_bytes <= 0; })) {
+    table.columns.erase(table.columns.begin() + kReservedColumn);
+    for (std::vector<std::string>& row : table.rows) row.erase(row.begin() + kReservedColumn);
   }
   return table;
 }
@@ -101,7 +109,7 @@ void WriteMarkdown(const std::vector<SiteRow>& rows, Loaded& loaded, Context& co
 
 void WriteCsv(const std::vector<SiteRow>& rows, Loaded& loaded, Context& context) {
   WriteCsvRecord({"rank", "kind", "group", "live_bytes", "live_bytes_low", "live_bytes_high", "live_count", "total_bytes",
-                  "total_count", "growth_bytes_per_s", "oldest_age_s", "verdict", "scope", "where", "stack"},
+                  "total_count", "growth_bytes_per_s", "oldest_age_s", "verdict", "scope", "where", "stack", "reserved_bytes"},
                  context.out);
   auto number = [](double v) { return fmt::format("{}", v); };
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -112,7 +120,8 @@ void WriteCsv(const std::vector<SiteRow>& rows, Loaded& loaded, Context& context
                     number(live.high), number(r.live_count.value), r.totals_known ? number(r.total_bytes.value) : "",
                     r.totals_known ? number(r.total_count.value) : "", r.growth ? number(*r.growth) : "",
                     r.oldest_birth_ms == 0 ? "" : number((loaded.snapshot->time_ms - r.oldest_birth_ms) / 1000.0),
-                    r.verdict, r.scope, PlaceName(OwnFrame(stack)), StackCell(stack)},
+                    r.verdict, r.scope, PlaceName(OwnFrame(stack)), StackCell(stack),
+                    r.kind == snapshot::SiteKind::kHeap ? "" : number(r.reserved_bytes)},
                    context.out);
   }
 }

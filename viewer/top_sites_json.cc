@@ -21,6 +21,7 @@ Json SiteJson(const SiteRow& row, size_t rank, const snapshot::Snapshot& s, cons
   if (!row.scope.empty()) json["scope"] = row.scope;
   json["live_bytes"] = EstimateJson(row.live_bytes);
   json["live_count"] = EstimateJson(row.live_count);
+  if (row.kind != snapshot::SiteKind::kHeap) json["reserved_bytes"] = NumberJson(row.reserved_bytes);
   json["total_bytes"] = row.totals_known ? EstimateJson(row.total_bytes) : Json(nullptr);
   json["total_count"] = row.totals_known ? EstimateJson(row.total_count) : Json(nullptr);
   json["growth_bytes_per_s"] = row.growth ? NumberJson(*row.growth) : Json(nullptr);

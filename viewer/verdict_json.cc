@@ -25,6 +25,7 @@ Json MemorySite(const JudgedSite& site, size_t rank, Loaded& loaded) {
   if (!site.scope.empty()) json["scope"] = site.scope;
   json["live_bytes"] = EstimateJson(site.live);
   json["live_count"] = EstimateJson(site.live_count);
+  if (site.type != "heap") json["reserved_bytes"] = NumberJson(site.reserved_bytes);
   json["total_bytes"] = EstimateJson(site.total_bytes);
   json["total_count"] = EstimateJson(site.total_count);
   json["growth_bytes_per_s"] = NumberJson(site.verdict.rate_per_s.value);
@@ -85,7 +86,28 @@ const JudgedProcess& WorstProcess(const Judged& judged) {
   return *worst;
 }
 
+Json LimitJson(const verdict::TimeToLimit& limit) {
+  const bool handles = verdict::LimitsHandles(limit), threads = verdict::LimitsThreads(limit);
+  Json json = {{"kind", limit.kind}, {"bytes", handles || threads ? Json(nullptr) : NumberJson(limit.limit)}};
+  if (handles) json["handles"] = NumberJson(limit.limit);
+  if (threads) json["threads"] = NumberJson(limit.limit);
+  json["used"] = NumberJson(limit.used);
+  return json;
+}
+
+Json CauseJson(const verdict::GrowthCause& cause) {
+  const bool handles = cause.growth == verdict::GrowthClass::kHandle;
+  Json json = {{"class", verdict::GrowthClassName(cause.growth)},
+               {"severity", SeverityName(SeverityOf(cause))},
+               {handles ? "rate_per_s" : "rate_bytes_per_s", RateJson(cause.rate_per_s)}};
+  json["time_to_limit_s"] = cause.limit ? NumberJson(cause.limit->seconds) : Json(nullptr);
+  json["limit"] = cause.limit ? LimitJson(*cause.limit) : Json(nullptr);
+  return json;
+}
+
 void AddProcess(const verdict::ProcessVerdict& v, Json& json) {
+  Json causes = Json::array();
+  for (const verdict::GrowthCause& cause : v.causes) causes.push_back(CauseJson(cause));
   Json parts = Json::array();
   for (const verdict::MemoryPart& part : v.parts) {
     parts.push_back({{"name", part.name}, {"bytes", NumberJson(part.bytes)}, {"rate_bytes_per_s", RateJson(part.rate_per_s)}});
@@ -96,6 +118,7 @@ void AddProcess(const verdict::ProcessVerdict& v, Json& json) {
   json["growth"] = {{"class", verdict::GrowthClassName(v.growth)},
                     {"rate_bytes_per_s", RateJson(v.rate_per_s)},
                     {"handles_per_s", RateJson(v.handles_per_s)},
+                    {"causes", std::move(causes)},
                     {"parts", std::move(parts)}};
   json["time_to_limit_s"] = nullptr;
   json["limit"] = nullptr;
@@ -103,10 +126,7 @@ void AddProcess(const verdict::ProcessVerdict& v, Json& json) {
   json["time_to_limit_s"] = NumberJson(v.limit->seconds);
   json["time_to_limit_range_s"] = {{"low", NumberJson(v.limit->low_s)},
                                    {"high", v.limit->high_s ? NumberJson(*v.limit->high_s) : Json(nullptr)}};
-  bool handles = v.limit->kind == "RLIMIT_NOFILE";
-  json["limit"] = {{"kind", v.limit->kind}, {"bytes", handles ? Json(nullptr) : NumberJson(v.limit->limit)}};
-  if (handles) json["limit"]["handles"] = NumberJson(v.limit->limit);
-  json["limit"]["used"] = NumberJson(v.limit->used);
+  json["limit"] = LimitJson(*v.limit);
 }
 
 }  // namespace

@@ -55,11 +55,13 @@ std::vector<std::string> LimitLines(const VitalsSeries& series) {
   add("cgroup", l.cgroup_bytes, true);
   add("address space", l.address_space_bytes, true);
   add("descriptors", l.open_handles, false);
+  add("threads of the cgroup", l.cgroup_tasks, false);
+  add("threads of the user", l.user_tasks, false);
   add("machine", l.machine_bytes, true);
   if (!limits.empty()) lines.push_back("limits: " + limits);
   if (l.cgroup_oom_kills > 0) lines.push_back(fmt::format("note: {} OOM kills in the cgroup", l.cgroup_oom_kills));
   for (const Exhaustion& e : FindExhaustion(series)) {
-    bool handles = e.what.starts_with("descriptors");
+    bool handles = e.what.starts_with("descriptors") || e.what.starts_with("threads");
     lines.push_back(fmt::format("{}: {} of {} used, {}: reached in {} at this rate", e.what, Figure(e.used, !handles),
                                 Figure(e.limit, !handles), handles ? CountRate(e.growth_per_s) : Rate(e.growth_per_s),
                                 Age(static_cast<int64_t>(std::min(e.seconds, 1e10) * 1000))));

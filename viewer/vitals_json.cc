@@ -5,17 +5,19 @@
 namespace leakhunt::viewer {
 namespace {
 
-// Parts of RSS that were not read at this point are null.
+// The parts of RSS, leakhunt's own among them, add up to it; where it was not taken apart they are null.
 Json PointJson(const snapshot::VitalsPoint& p) {
-  auto part = [&](uint64_t bytes) { return HasParts(p) ? Json(bytes) : Json(nullptr); };
+  auto part = [&](uint64_t bytes) { return snapshot::HasParts(p) ? Json(bytes) : Json(nullptr); };
   return {{"time", TimeJson(p.time_ms)},
           {"rss_bytes", p.rss_bytes},
-          {"pss_bytes", part(p.pss_bytes)},
+          {"pss_bytes", p.pss_bytes == 0 ? Json(nullptr) : Json(p.pss_bytes)},
           {"heap_live_bytes", part(p.heap_live_bytes)},
           {"allocator_slack_bytes", part(p.allocator_slack_bytes)},
           {"mmap_bytes", part(p.mmap_bytes)},
           {"stack_bytes", part(p.stack_bytes)},
           {"file_bytes", part(p.file_bytes)},
+          {"shared_bytes", part(p.shared_bytes)},
+          {"unseen_bytes", part(p.unseen_bytes)},
           {"open_handles", p.open_handles},
           {"threads", p.threads},
           {"peak_rss_bytes", p.peak_rss_bytes},
@@ -48,6 +50,8 @@ std::string VitalsJson(const VitalsSeries& series) {
                  {"cgroup_oom_kills", s.limits.cgroup_oom_kills},
                  {"address_space_bytes", OrNull(s.limits.address_space_bytes)},
                  {"open_handles", OrNull(s.limits.open_handles)},
+                 {"cgroup_threads", OrNull(s.limits.cgroup_tasks)},
+                 {"user_threads", OrNull(s.limits.user_tasks)},
                  {"machine_bytes", OrNull(s.limits.machine_bytes)},
                  {"machine_available_bytes", OrNull(s.limits.machine_available_bytes)}};
   return Dump({{"schema", "leakhunt/vitals/1"},

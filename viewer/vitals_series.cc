@@ -65,6 +65,8 @@ std::vector<Exhaustion> FindExhaustion(const VitalsSeries& series) {
   consider("address space (RLIMIT_AS)", now.virtual_bytes, s.limits.address_space_bytes, &VitalsPoint::virtual_bytes);
   consider("memory of the machine", s.limits.machine_bytes - std::min(s.limits.machine_bytes, s.limits.machine_available_bytes),
            s.limits.machine_bytes, &VitalsPoint::rss_bytes);
+  consider("threads of the cgroup (pids.max)", now.cgroup_tasks, s.limits.cgroup_tasks, &VitalsPoint::threads);
+  consider("threads of the user (RLIMIT_NPROC)", now.user_tasks, s.limits.user_tasks, &VitalsPoint::threads);
   consider("descriptors (RLIMIT_NOFILE)", now.open_handles, s.limits.open_handles, &VitalsPoint::open_handles);
   std::sort(found.begin(), found.end(), [](const Exhaustion& a, const Exhaustion& b) { return a.seconds < b.seconds; });
   return found;
@@ -76,9 +78,11 @@ const std::vector<VitalsFigure>& VitalsFigures() {
       {"PSS", "pss_bytes", &VitalsPoint::pss_bytes, true, true},
       {"  live heap", "heap_live_bytes", &VitalsPoint::heap_live_bytes, true, true},
       {"  allocator slack", "allocator_slack_bytes", &VitalsPoint::allocator_slack_bytes, true, true},
+      {"  heap not seen", "unseen_bytes", &VitalsPoint::unseen_bytes, true, true},
       {"  mappings", "mmap_bytes", &VitalsPoint::mmap_bytes, true, true},
       {"  stacks", "stack_bytes", &VitalsPoint::stack_bytes, true, true},
       {"  files", "file_bytes", &VitalsPoint::file_bytes, true, true},
+      {"  shared memory", "shared_bytes", &VitalsPoint::shared_bytes, true, true},
       {"  leakhunt's own", "leakhunt_bytes", &VitalsPoint::leakhunt_bytes, true, true},
       {"page tables", "page_table_bytes", &VitalsPoint::page_table_bytes, true, false},
       {"swap", "swap_bytes", &VitalsPoint::swap_bytes, true, false},
@@ -89,8 +93,9 @@ const std::vector<VitalsFigure>& VitalsFigures() {
   return kFigures;
 }
 
-bool HasParts(const VitalsPoint& p) { return p.pss_bytes != 0 || p.file_bytes != 0 || p.stack_bytes != 0; }
-
-bool Known(const VitalsPoint& point, const VitalsFigure& figure) { return !figure.is_part || HasParts(point); }
+bool Known(const VitalsPoint& point, const VitalsFigure& figure) {
+  if (figure.member == &VitalsPoint::pss_bytes) return point.pss_bytes != 0;
+  return !figure.is_part || snapshot::HasParts(point);
+}
 
 }  // namespace leakhunt::viewer

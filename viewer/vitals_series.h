@@ -39,12 +39,10 @@ struct VitalsFigure {
   const char* field;  // in CSV, as in JSON
   uint64_t snapshot::VitalsPoint::* member;
   bool is_bytes;
-  bool is_part;       // known where HasParts only
+  bool is_part;       // known where snapshot::HasParts only
 };
 const std::vector<VitalsFigure>& VitalsFigures();
 
-// Whether the point has the parts of RSS: reading them is dear, so the collector does it on some ticks only.
-bool HasParts(const snapshot::VitalsPoint& point);
 bool Known(const snapshot::VitalsPoint& point, const VitalsFigure& figure);
 
 }  // namespace leakhunt::viewer

@@ -68,6 +68,7 @@ void CohortSums::Merge(const CohortSums& other) {
 void SiteSum::Merge(const SiteSum& other) {
   AddWeighted(&bytes, other.bytes);
   AddWeighted(&count, other.count);
+  reserved_bytes += other.reserved_bytes;
   first_birth_tick = std::min(first_birth_tick, other.first_birth_tick);
   last_birth_tick = std::max(last_birth_tick, other.last_birth_tick);
   cohorts.Merge(other.cohorts);
@@ -85,13 +86,15 @@ void SiteSum::Merge(const SiteSum& other) {
 }
 
 BlockSums BlockSums::Sweep(SlotCopier* copier, const PageDirectory& directory, StackRange range,
-                           const ProcessClock& clock, uint64_t floor_interval_bytes) {
-  BlockSums sums(clock, floor_interval_bytes);
+                           const ProcessClock& clock, const Knowledge& knowledge) {
+  BlockSums sums(clock, knowledge);
   for (const Area& area : directory.Areas(protocol::AreaKind::kRecords)) {
     copier->ForEach<protocol::RecordSlot>(area, [&](uint64_t offset, const protocol::RecordSlot& slot) {
       if (range.Holds(protocol::StackOf(slot.stack_birth))) sums.Add(offset, slot);
     });
   }
+  for (const auto& [offset, slot] : sums.waiting_threads_) sums.AddMapping(offset, slot);
+  sums.waiting_threads_ = {};
   sums.ShareOutThreads();
   return sums;
 }
@@ -105,23 +108,48 @@ void BlockSums::Add(uint64_t offset, const protocol::RecordSlot& slot) {
   const protocol::BlockKind kind = protocol::KindOf(slot.address_kind);
   if (kind > protocol::BlockKind::kShm) {
     ++refused_;
-    return;
+  } else if (kind == protocol::BlockKind::kHeap) {
+    AddHeap(offset, slot);
+  } else if (kind != protocol::BlockKind::kThread) {
+    AddMapping(offset, slot);
+  } else {
+    waiting_threads_.emplace_back(offset, slot);
   }
-  RecordWeigher& weigher = kind == protocol::BlockKind::kHeap ? heap_weigher_ : other_weigher_;
-  const BlockWeight* weight = weigher.Weigh(offset, protocol::GenerationOf(slot.state), slot.size_interval);
+}
+
+void BlockSums::AddHeap(uint64_t offset, const protocol::RecordSlot& slot) {
+  const BlockWeight* weight = heap_weigher_.Weigh(offset, protocol::GenerationOf(slot.state), slot.size_interval);
   if (weight == nullptr) return;
   const uint32_t number = SiteOf(slot);
+  AddBlock(&sums_[number].bytes, weight->bytes, weight->bytes_variance, weight->Certain());
+  AddBlock(&sums_[number].count, weight->count, weight->count_variance, weight->Certain());
+  AddDated(number, slot, *weight);
+}
+
+// Mappings and threads are never sampled: each counts once, with the bytes of it that are in memory.
+void BlockSums::AddMapping(uint64_t offset, const protocol::RecordSlot& slot) {
+  const auto size = static_cast<double>(protocol::SizeOf(slot.size_interval));
+  const InMemory memory = knowledge_.memory == nullptr ? InMemory{size, size, size} : knowledge_.memory->Of(offset, slot);
+  const uint32_t number = SiteOf(slot);
   SiteSum& site = sums_[number];
-  AddBlock(&site.bytes, weight->bytes, weight->bytes_variance, weight->Certain());
-  AddBlock(&site.count, weight->count, weight->count_variance, weight->Certain());
+  AddBlock(&site.bytes, memory.bytes, 0, true);
+  AddBlock(&site.count, 1, 0, true);
+  site.bytes.moved_down += memory.bytes - memory.low;
+  site.bytes.moved_up += memory.high - memory.bytes;
+  site.reserved_bytes += size;
+  AddDated(number, slot, BlockWeight{.bytes = memory.bytes});
+}
+
+void BlockSums::AddDated(uint32_t number, const protocol::RecordSlot& slot, const BlockWeight& weight) {
+  SiteSum& site = sums_[number];
   const uint32_t birth = clock_.ClampTick(protocol::BirthTickOf(slot.stack_birth));
   site.first_birth_tick = std::min(site.first_birth_tick, birth);
   site.last_birth_tick = std::max(site.last_birth_tick, birth);
   CohortSum& cohort = site.cohorts.At(clock_.CohortOf(birth));
   ++cohort.samples;
-  cohort.bytes += weight->bytes;
-  cohort.count += weight->count;
-  AddToThread(number, protocol::ThreadOf(slot.state), *weight);
+  cohort.bytes += weight.bytes;
+  cohort.count += weight.count;
+  AddToThread(number, protocol::ThreadOf(slot.state), weight);
 }
 
 void BlockSums::AddToThread(uint32_t site, uint32_t thread, const BlockWeight& weight) {

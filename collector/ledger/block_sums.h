@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "collector/ledger/key_index.h"
+#include "collector/ledger/mapping_memory.h"
 #include "collector/ledger/page_directory.h"
 #include "collector/ledger/process_clock.h"
 #include "collector/ledger/slot_copier.h"
@@ -48,6 +49,7 @@ struct ThreadSum {
 struct SiteSum {
   snapshot::Weighted bytes;
   snapshot::Weighted count;
+  double reserved_bytes = 0;  // address space of mappings and threads
   uint32_t first_birth_tick = 0xFFFF'FFFF;
   uint32_t last_birth_tick = 0;
   CohortSums cohorts;
@@ -66,9 +68,15 @@ void AddWeighted(snapshot::Weighted* sum, const snapshot::Weighted& other);
 
 class BlockSums {
  public:
-  // Sweeps every record area for the blocks of the stacks in `range`. `floor_interval_bytes`: T_floor of the header.
+  // What tells a record's worth beside the record itself.
+  struct Knowledge {
+    uint64_t floor_interval_bytes = 0;  // T_floor of the header
+    MappingMemory* memory = nullptr;    // what mappings and stacks hold
+  };
+
+  // Sweeps every record area for the blocks of the stacks in `range`.
   static BlockSums Sweep(SlotCopier* copier, const PageDirectory& directory, StackRange range, const ProcessClock& clock,
-                         uint64_t floor_interval_bytes);
+                         const Knowledge& knowledge);
 
   uint32_t size() const { return index_.size(); }
   uint64_t KeyAt(uint32_t number) const { return index_.KeyAt(number); }
@@ -77,24 +85,27 @@ class BlockSums {
   std::vector<SiteSum> TakeSums() { return std::move(sums_); }
 
   // T_floor they were weighed with.
-  uint64_t floor_interval_bytes() const { return floor_interval_bytes_; }
+  uint64_t floor_interval_bytes() const { return knowledge_.floor_interval_bytes; }
 
   // Records refused: no such kind or state.
   uint64_t refused() const { return refused_; }
 
  private:
-  BlockSums(const ProcessClock& clock, uint64_t floor_interval_bytes)
-      : clock_(clock), floor_interval_bytes_(floor_interval_bytes), heap_weigher_(floor_interval_bytes) {}
+  BlockSums(const ProcessClock& clock, const Knowledge& knowledge)
+      : clock_(clock), knowledge_(knowledge), heap_weigher_(knowledge.floor_interval_bytes) {}
 
   void Add(uint64_t offset, const protocol::RecordSlot& slot);
+  void AddHeap(uint64_t offset, const protocol::RecordSlot& slot);
+  void AddMapping(uint64_t offset, const protocol::RecordSlot& slot);
+  void AddDated(uint32_t number, const protocol::RecordSlot& slot, const BlockWeight& weight);
   uint32_t SiteOf(const protocol::RecordSlot& slot);
   void AddToThread(uint32_t site, uint32_t thread, const BlockWeight& weight);
   void ShareOutThreads();
 
   ProcessClock clock_;
-  uint64_t floor_interval_bytes_;
+  Knowledge knowledge_;
   RecordWeigher heap_weigher_;
-  RecordWeigher other_weigher_{0};  // mappings and threads are never sampled, so no bound thins them
+  std::vector<std::pair<uint64_t, protocol::RecordSlot>> waiting_threads_;  // until every mapping is known
   KeyIndex index_;
   std::vector<SiteSum> sums_;
   KeyIndex more_threads_;  // (site, thread) beyond the first threads of a site

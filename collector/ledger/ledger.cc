@@ -53,6 +53,7 @@ struct ProcessLedger::State {
   explicit State(PageFile page_file) : file(std::move(page_file)) {}
 
   PageFile file;
+  MappingMemory mapping_memory;
   Sightings site_sightings;
   Sightings handle_sightings;
   HandleBirths handle_births;
@@ -119,10 +120,14 @@ Status Capturing::LookAgain() {
 Result<Unit> Capturing::Run() {
   if (Status handles = Handles(); !handles) return handles;
   state_.site_sightings.BeginCapture(clock_.started_ms());
+  MappingMemory& memory = state_.mapping_memory;
+  memory.Begin(options_.residency, options_.most_unread_bytes);
   for (const StackPart& part : StackParts(file_, directory_)) {
     if (Status sites = Sites(part); !sites) return sites;
   }
   state_.site_sightings.EndCapture(options_.now_ms);
+  memory.End();
+  out_->mapping_bytes = memory.Unread() ? snapshot::MappingBytes::kEstimated : snapshot::MappingBytes::kInMemory;
   refused_ += directory_.refused() + stacks_.refused();
   FillFromHeader(header_, clock_, options_, refused_, out_);
   out_->losses.unknown_stacks += beyond_;
@@ -168,11 +173,15 @@ void Capturing::FillHandleRows(HandleSighting seen, const std::vector<HandleTota
 // What was born during the sweep may lie in areas that did not exist before it, and so may its stack. And a floor that rose
 // during it has taken records away whose weight the others must carry: sweep again.
 Result<BlockSums> Capturing::SweepBlocks(StackRange range) {
-  BlockSums blocks = BlockSums::Sweep(&copier_, directory_, range, clock_, header_.floor_interval_bytes);
+  const auto sweep = [&] {
+    return BlockSums::Sweep(&copier_, directory_, range, clock_,
+                            {header_.floor_interval_bytes, &state_.mapping_memory});
+  };
+  BlockSums blocks = sweep();
   for (int attempt = 0; attempt < kSweepAttempts; ++attempt) {
     if (Status looked = LookAgain(); !looked) return std::move(looked).error();
     if (!options_.process_alive || header_.floor_interval_bytes == blocks.floor_interval_bytes()) break;
-    blocks = BlockSums::Sweep(&copier_, directory_, range, clock_, header_.floor_interval_bytes);
+    blocks = sweep();
   }
   return blocks;
 }
@@ -199,7 +208,7 @@ Status Capturing::Sites(const StackPart& part) {
 
   SiteRows sites(stacks_, clock_);
   sites.AddBlocks(*std::move(blocks), &scopes_);
-  sites.AddTallies(options_.process_alive ? &before : nullptr, std::move(after));
+  sites.AddTallies(options_.process_alive ? &before : nullptr, std::move(after), state_.mapping_memory);
   before = TallyMarks();
   sites.AddInherited(inherited);
   sites.Finish(&threads_, &state_.site_sightings, options_.now_ms, rows_);
@@ -218,6 +227,8 @@ Result<std::unique_ptr<ProcessLedger>> ProcessLedger::Open(UniqueFd memfd) {
 }
 
 Result<protocol::ProcessHeader> ProcessLedger::ReadHeader() { return state_->file.ReadHeader(); }
+
+std::vector<AddressRange> ProcessLedger::Mappings() const { return state_->mapping_memory.Mappings(); }
 
 Result<Unit> ProcessLedger::Capture(const CaptureOptions& options, snapshot::Rows* rows,
                                     snapshot::Snapshot* out) {

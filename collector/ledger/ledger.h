@@ -14,6 +14,8 @@
 
 #include "collector/base/result.h"
 #include "collector/base/unique_fd.h"
+#include "collector/ledger/mapping_memory.h"
+#include "collector/ledger/residency.h"
 #include "collector/snapshot/rows.h"
 #include "preload/protocol/layout.h"
 
@@ -31,6 +33,9 @@ struct KernelHandle {
 struct CaptureOptions {
   // What the kernel holds open, read just before the capture. Null: not known (process dead or not readable).
   const std::vector<KernelHandle>* kernel_handles = nullptr;
+  // What mappings and stacks hold, read just before the capture. Null: not known, what was read last stands.
+  const Residency* residency = nullptr;
+  double most_unread_bytes = 1e18;  // what mappings that were never read can hold together (RSS); see MappingMemory
   bool process_alive = true;
   int64_t now_ms = 0;              // Unix milliseconds
   size_t most_handles = size_t{1} << 20;  // that the process may have had open at a time
@@ -58,6 +63,9 @@ class ProcessLedger {
   // A process of very many stacks is read part by part (stack_parts.h), each at its own moment: every site is true
   // to its moment, and the sites of a live process are some tens of milliseconds apart.
   Result<Unit> Capture(const CaptureOptions& options, snapshot::Rows* rows, snapshot::Snapshot* out);
+
+  // Mappings of the program at the last capture.
+  std::vector<AddressRange> Mappings() const;
 
   struct State;  // ledger.cc
 

@@ -40,8 +40,18 @@ void AddTally(const TallySum& from, TallySum* into) {
   into->born_count_variance += from.born_count_variance;
   into->died_samples += from.died_samples;
   into->died_bytes += from.died_bytes;
+  into->may_be_more += from.may_be_more;
   into->last_birth_tick = std::max(into->last_birth_tick, from.last_birth_tick);
   into->lifetimes.Add(from.lifetimes.All());
+}
+
+// Of a mapping the guest tallies address space. What of it was in memory is known where it was read: the rest lies
+// between nothing and all of it.
+void CountMemory(const MappingMemory::Totals& memory, TallySum* totals) {
+  const double unread = std::max(0.0, totals->born_bytes - memory.read_sizes);
+  totals->may_be_more += unread;
+  totals->born_bytes = memory.bytes;
+  totals->died_bytes = 0;
 }
 
 void AddMoved(const Moved& from, Moved* into) {
@@ -49,6 +59,13 @@ void AddMoved(const Moved& from, Moved* into) {
   into->born_count += from.born_count;
   into->died_bytes += from.died_bytes;
   into->died_count += from.died_count;
+}
+
+// Sizes that moved, as the site's mappings are in memory.
+void ScaleToMemory(const snapshot::Site& site, Moved* moved) {
+  const double share = site.reserved_bytes > 0 ? std::min(1.0, site.live_bytes.value / site.reserved_bytes) : 0;
+  moved->born_bytes *= share;
+  moved->died_bytes *= share;
 }
 
 double MeanWeight(double value, double variance, uint64_t samples) {
@@ -101,7 +118,7 @@ void SiteRows::AddBlocks(BlockSums blocks, ScopeTable* scopes) {
   }
 }
 
-void SiteRows::AddTallies(const TallyMarks* before, TallySums after) {
+void SiteRows::AddTallies(const TallyMarks* before, TallySums after, const MappingMemory& memory) {
   totals_ = after.TakeSums();
   index_.Reserve(rows_.size() + totals_.size());
   rows_.reserve(rows_.size() + totals_.size());
@@ -118,6 +135,7 @@ void SiteRows::AddTallies(const TallyMarks* before, TallySums after) {
         AddMoved(moved, &moved_[row.moved]);
       }
     }
+    if (KindOfKey(key) != protocol::BlockKind::kHeap) CountMemory(memory.TotalsOf(key), &totals_[i]);
     if (row.totals == kNone) row.totals = i;
     else AddTally(totals_[i], &totals_[row.totals]);
   }
@@ -212,15 +230,17 @@ void SiteRows::Finish(ThreadTable* threads, Sightings* sightings, int64_t now_ms
 void SiteRows::Describe(uint32_t number, ThreadTable* threads, snapshot::Site* site) {
   const uint64_t key = index_.KeyAt(number);
   const Row& row = rows_[number];
-  const Moved moved = row.moved == kNone ? Moved{} : moved_[row.moved];
+  Moved moved = row.moved == kNone ? Moved{} : moved_[row.moved];
   site->kind = RowKind(key);
   site->stack = RowStack(key);
   site->scope = RowScope(key);
   site->inherited = RowInherited(key);
   site->live_bytes = LiveOf(row).bytes;
   site->live_count = LiveOf(row).count;
-  site->live_bytes.moved_down = moved.born_bytes;
-  site->live_bytes.moved_up = moved.died_bytes;
+  site->reserved_bytes = LiveOf(row).reserved_bytes;
+  if (site->kind != snapshot::SiteKind::kHeap) ScaleToMemory(*site, &moved);
+  site->live_bytes.moved_down += moved.born_bytes;
+  site->live_bytes.moved_up += moved.died_bytes;
   site->live_count.moved_down = moved.born_count;
   site->live_count.moved_up = moved.died_count;
   if (const TallySum* totals = TotalsOf(number)) FillTotals(*totals, moved, site);
@@ -243,6 +263,7 @@ void SiteRows::FillTotals(const TallySum& totals, const Moved& moved, snapshot::
   site->total_bytes.largest_weight = MeanWeight(totals.born_bytes, totals.born_bytes_variance, totals.samples);
   site->total_count.largest_weight = MeanWeight(totals.born_count, totals.born_count_variance, totals.samples);
   site->total_bytes.moved_down = moved.born_bytes;
+  site->total_bytes.moved_up = totals.may_be_more;
   site->total_count.moved_down = moved.born_count;
   site->freed_bytes = totals.died_bytes;
   site->freed_samples = totals.died_samples;

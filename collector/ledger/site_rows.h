@@ -30,7 +30,8 @@ class SiteRows {
   void AddBlocks(BlockSums blocks, ScopeTable* scopes);
 
   // `before` may be null: the process is dead, nothing moved.
-  void AddTallies(const TallyMarks* before, TallySums after);
+  // `memory`: what mappings held, which is what their totals count.
+  void AddTallies(const TallyMarks* before, TallySums after, const MappingMemory& memory);
 
   void AddInherited(const std::vector<InheritedBlocks>& inherited);
 

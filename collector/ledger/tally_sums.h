@@ -34,6 +34,7 @@ struct TallySum {
   double born_count_variance = 0;
   uint64_t died_samples = 0;
   double died_bytes = 0;
+  double may_be_more = 0;        // born_bytes could be higher by this: set where it is not the guest's figure
   uint32_t last_birth_tick = 0;  // at most protocol::kTallyBirthTicks too early
   LifetimeCounts lifetimes;
 

@@ -9,11 +9,13 @@
 
 #include "collector/notice.h"
 #include "collector/watch/kernel_handles.h"
+#include "collector/watch/memory_parts.h"
 
 namespace leakhunt::record {
 namespace {
 
 constexpr int64_t kVitalsPauseMs = 1000;
+constexpr int64_t kSamePointMs = 50;
 constexpr size_t kMostHandlesUnknown = size_t{1} << 16;  // of a process whose limit could never be read
 constexpr size_t kMaxVitals = 1200;  // between two snapshots; then every second one of the older half goes
 
@@ -86,9 +88,12 @@ void ImageRecorder::ReadVitals(int64_t now_ms, watch::SmapsWish wish) {
   }
   most_handles_ = std::max({most_handles_, limits_.open_handles, point.open_handles});
   latest_ = point;
+  // A snapshot follows the tick that asked for it, often within the same millisecond: its point is the one that is whole.
+  if (!vitals_.empty() && now_ms - vitals_.back().time_ms < kSamePointMs) vitals_.pop_back();
   vitals_.push_back(point);
   if (vitals_.size() > kMaxVitals) ThinOlderHalf(&vitals_);
   next_vitals_ms_ = now_ms + kVitalsPauseMs;
+  if (wish == watch::SmapsWish::kWhenDue) vitals_watch_.ForgetMemory();
 }
 
 ScheduleReading ImageRecorder::Readings() const {
@@ -137,6 +142,8 @@ bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::SnapshotWriter
     handles = watch::ReadKernelHandles(process_, own_socket_inode_);
   if (handles) own_descriptors_ = handles->own;
   options.kernel_handles = handles ? &handles->handles : nullptr;
+  options.residency = alive ? vitals_watch_.Memory() : nullptr;
+  if (latest_.rss_bytes > 0) options.most_unread_bytes = static_cast<double>(latest_.rss_bytes);
   options.process_alive = alive;
   options.most_handles = most_handles_ != 0 ? most_handles_ : kMostHandlesUnknown;
   options.now_ms = now_ms;
@@ -164,21 +171,29 @@ void ImageRecorder::Describe(snapshot::Snapshot* snapshot) const {
   snapshot->handle_totals.limit = limits_.open_handles;
 }
 
-// Resident anonymous memory is the allocator's, the program's own mappings, and .bss. What the ledger knows to be live
-// in tracked mappings is taken off first (they may be untouched, hence the minimum); what is left beyond the live heap
-// is the allocator's slack: free lists, rounding, fragmentation.
+// Takes the newest point's RSS apart. Without smaps of this very moment nothing is said.
 void ImageRecorder::AddVitals(const snapshot::SnapshotWriter& writer, snapshot::Snapshot* snapshot, bool alive) {
   snapshot->vitals = vitals_;
-  if (!alive || snapshot->vitals.empty()) return;
+  const watch::ResidentPages* memory = vitals_watch_.Memory();
+  if (!alive || snapshot->vitals.empty() || memory == nullptr) return;
+  watch::HeapFigures heap;
+  heap.live_bytes = writer.LiveBytes(snapshot::SiteKind::kHeap);
+  heap.total_bytes = writer.HeapTotalBytes();
+  heap.total_count = writer.HeapTotalCount();
+  heap.hidden = (header_.flags & protocol::kFlagOwnMalloc) != 0 || (header_.track & protocol::kTrackHeap) == 0;
+  heap.inherited = (header_.flags & protocol::kFlagForkedChild) != 0;
+  heap.own_private_bytes = header_.private_bytes;
+  const watch::MemoryParts parts = watch::TakeApart(*memory, ledger_->Mappings(), heap);
   snapshot::VitalsPoint& point = snapshot->vitals.back();
-  double anonymous = static_cast<double>(vitals_watch_.AnonymousBytes());
-  double own_private = std::min(anonymous, static_cast<double>(header_.private_bytes));
-  double heap = writer.LiveBytes(snapshot::SiteKind::kHeap);
-  double mapped = std::min(writer.LiveBytes(snapshot::SiteKind::kMmap), anonymous - own_private);
-  point.heap_live_bytes = static_cast<uint64_t>(std::llround(heap));
-  point.mmap_bytes = static_cast<uint64_t>(std::llround(mapped));
-  point.allocator_slack_bytes =
-      static_cast<uint64_t>(std::llround(std::max(0.0, anonymous - own_private - mapped - heap)));
+  const auto whole = [](double bytes) { return static_cast<uint64_t>(std::llround(bytes)); };
+  point.heap_live_bytes = whole(parts.heap_live_bytes);
+  point.allocator_slack_bytes = whole(parts.slack_bytes);
+  point.unseen_bytes = whole(parts.unseen_bytes);
+  point.mmap_bytes = whole(parts.mapped_bytes);
+  point.stack_bytes = whole(parts.stack_bytes);
+  point.file_bytes = whole(parts.file_bytes);
+  point.shared_bytes = whole(parts.shared_bytes);
+  point.leakhunt_bytes = whole(parts.leakhunt_bytes);
 }
 
 void ImageRecorder::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot) {
@@ -209,9 +224,15 @@ struct GiveBackAfter {
   }
 };
 
+struct ForgetMemoryAfter {
+  watch::VitalsWatch& vitals_watch;
+  ~ForgetMemoryAfter() { vitals_watch.ForgetMemory(); }
+};
+
 }  // namespace
 
 void ImageRecorder::Take(const char* reason, const std::string& label) {
+  const ForgetMemoryAfter forget{vitals_watch_};
   GiveBackAfter at_the_end;
   int64_t now_ms = NowMs();
   RefreshHeader();

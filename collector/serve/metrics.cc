@@ -36,6 +36,10 @@ ProcessRow RowOf(const snapshot::Snapshot& s, const snapshot::Recording& recordi
     row.rss_bytes = static_cast<double>(v.rss_bytes);
     row.slack_bytes = static_cast<double>(v.allocator_slack_bytes);
     row.mmap_bytes = static_cast<double>(v.mmap_bytes);
+    row.unseen_bytes = static_cast<double>(v.unseen_bytes);
+    row.shared_bytes = static_cast<double>(v.shared_bytes);
+    row.stack_bytes = static_cast<double>(v.stack_bytes);
+    row.file_bytes = static_cast<double>(v.file_bytes);
     row.leakhunt_bytes = static_cast<double>(v.leakhunt_bytes);
     row.threads = static_cast<double>(v.threads);
     row.cgroup_bytes = static_cast<double>(v.cgroup_bytes);
@@ -89,7 +93,12 @@ std::string Metrics(const std::vector<ProcessRow>& rows) {
       {"leakhunt_heap_live_bytes_low", "Lower 95 % limit of the live heap.", &ProcessRow::live_low},
       {"leakhunt_heap_live_bytes_high", "Upper 95 % limit of the live heap.", &ProcessRow::live_high},
       {"leakhunt_allocator_slack_bytes", "Allocator memory that holds nothing live.", &ProcessRow::slack_bytes},
-      {"leakhunt_mmap_bytes", "Live mappings of the program.", &ProcessRow::mmap_bytes},
+      {"leakhunt_mmap_bytes", "Resident anonymous memory of the program's own mappings.", &ProcessRow::mmap_bytes},
+      {"leakhunt_unseen_bytes", "Resident anonymous memory of no mapping and no allocation that was seen.",
+       &ProcessRow::unseen_bytes},
+      {"leakhunt_stack_bytes", "Resident thread stacks.", &ProcessRow::stack_bytes},
+      {"leakhunt_file_bytes", "Resident pages of files.", &ProcessRow::file_bytes},
+      {"leakhunt_shared_bytes", "Resident shared memory.", &ProcessRow::shared_bytes},
       {"leakhunt_own_bytes", "Memory of leakhunt in the process.", &ProcessRow::leakhunt_bytes},
       {"leakhunt_open_handles", "Open descriptors.", &ProcessRow::open_handles},
       {"leakhunt_handle_limit", "Soft limit of open descriptors.", &ProcessRow::handle_limit},

@@ -14,6 +14,7 @@ struct ProcessRow {
   std::string state;  // "running", "exit", …
   int64_t time_ms = 0;
   double rss_bytes = 0, live_bytes = 0, live_low = 0, live_high = 0, slack_bytes = 0, mmap_bytes = 0,
+         unseen_bytes = 0, shared_bytes = 0, stack_bytes = 0, file_bytes = 0,
          leakhunt_bytes = 0;
   double open_handles = 0, threads = 0, cgroup_bytes = 0, cgroup_limit_bytes = 0, handle_limit = 0;
   double lost_records = 0;

@@ -82,6 +82,7 @@ std::vector<uint32_t> DropRepeats(std::vector<Stack>* stacks) {
 void AddFigures(const Site& from, Site* into) {
   into->live_bytes += from.live_bytes;
   into->live_count += from.live_count;
+  into->reserved_bytes += from.reserved_bytes;
   into->total_bytes += from.total_bytes;
   into->total_count += from.total_count;
   into->freed_bytes += from.freed_bytes;

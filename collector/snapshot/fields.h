@@ -59,6 +59,7 @@ void Fields(auto& a, Like<Site> auto& s) {
   a.Rep(14, s.cohorts);
   a.Us(15, s.lifetimes);
   a.Rep(16, s.threads);
+  a.D(17, s.reserved_bytes);
 }
 
 void Fields(auto& a, Like<HandleExample> auto& e) {
@@ -192,6 +193,10 @@ void Fields(auto& a, Like<VitalsPoint> auto& v) {
   a.U(16, v.cgroup_bytes);
   a.U(17, v.allocated_bytes);
   a.D(18, v.cpu_seconds);
+  a.U(19, v.shared_bytes);
+  a.U(20, v.unseen_bytes);
+  a.U(21, v.cgroup_tasks);
+  a.U(22, v.user_tasks);
 }
 
 void Fields(auto& a, Like<struct Limits> auto& l) {
@@ -201,6 +206,8 @@ void Fields(auto& a, Like<struct Limits> auto& l) {
   a.U(4, l.open_handles);
   a.U(5, l.machine_bytes);
   a.U(6, l.machine_available_bytes);
+  a.U(7, l.cgroup_tasks);
+  a.U(8, l.user_tasks);
 }
 
 void Fields(auto& a, Like<ActivityPoint> auto& p) {
@@ -238,6 +245,7 @@ void Fields(auto& a, Like<Snapshot> auto& s) {
   a.Rep(18, s.vitals);
   a.M(19, s.limits);
   a.Rep(20, s.activity);
+  a.U(21, s.mapping_bytes);
 }
 
 }  // namespace leakhunt::snapshot

@@ -53,7 +53,9 @@ struct Site {
   SiteKind kind = SiteKind::kHeap;
   uint32_t stack = 0;  // index into Snapshot.stacks
   uint32_t scope = 0;  // index into Snapshot.scopes; 0 = none
+  // Of mappings and thread stacks the bytes are those in memory or swap (Snapshot.mapping_bytes says how well that is known).
   Weighted live_bytes, live_count;
+  double reserved_bytes = 0;  // address space of live mappings and threads' stacks; 0 with kHeap
   Weighted total_bytes, total_count;  // since the start of the image; monotone over snapshots. Scope 0 row of a stack carries them
   double freed_bytes = 0;             // weights of recorded blocks seen dying
   uint64_t freed_samples = 0;
@@ -213,16 +215,28 @@ struct VitalsPoint {
   uint64_t virtual_bytes = 0;
   uint64_t leakhunt_bytes = 0;         // our own pages in the process
   uint64_t open_handles = 0, threads = 0;
+  uint64_t cgroup_tasks = 0, user_tasks = 0;  // threads in the group with the tightest pids.max, and of the user
   uint64_t cgroup_bytes = 0;
   uint64_t allocated_bytes = 0;        // activity clock
+  // Together with heap_live, allocator_slack, mmap, stack, file and leakhunt_bytes these add up to rss_bytes, where they
+  // are known (HasParts).
+  uint64_t shared_bytes = 0;           // shared anonymous memory, SysV and POSIX segments, memfds
+  uint64_t unseen_bytes = 0;           // anonymous memory of no mapping and no allocation that was seen
   double cpu_seconds = 0;              // user + system of the process
 };
+
+// RSS was taken apart at this point, with the ledger's figures of the same moment.
+inline bool HasParts(const VitalsPoint& p) {
+  return p.heap_live_bytes + p.allocator_slack_bytes + p.mmap_bytes + p.unseen_bytes > 0;
+}
 
 struct Limits {
   uint64_t cgroup_bytes = 0;    // tightest above the process; 0 = none
   uint64_t cgroup_oom_kills = 0;
   uint64_t address_space_bytes = 0;  // RLIMIT_AS
   uint64_t open_handles = 0;         // RLIMIT_NOFILE
+  uint64_t cgroup_tasks = 0;         // tightest pids.max
+  uint64_t user_tasks = 0;           // RLIMIT_NPROC, where it binds
   uint64_t machine_bytes = 0;        // MemTotal
   uint64_t machine_available_bytes = 0;
 };
@@ -230,6 +244,13 @@ struct Limits {
 struct ActivityPoint {
   int64_t time_ms = 0;
   uint64_t allocated_bytes = 0;
+};
+
+// What Site.live_bytes of mappings and threads is.
+enum class MappingBytes : uint8_t {
+  kReserved = 0,   // their size: a snapshot of a collector that knew no better
+  kInMemory = 1,   // read from the kernel
+  kEstimated = 2,  // of some that was not possible: at most RSS in all, between nothing and their size
 };
 
 struct Snapshot {
@@ -253,6 +274,7 @@ struct Snapshot {
   std::vector<VitalsPoint> vitals;  // since the snapshot before
   Limits limits;
   std::vector<ActivityPoint> activity;
+  MappingBytes mapping_bytes = MappingBytes::kReserved;
 };
 
 }  // namespace leakhunt::snapshot

@@ -42,7 +42,7 @@ void RowCheck::Add(const Site& site) {
   Name("site", row, site.stack, &stack_);
   Name("site", row, site.scope, &scope_);
   bool sound = Figures(site.live_bytes) && Figures(site.live_count) && Figures(site.total_bytes) &&
-               Figures(site.total_count) && Figure(site.freed_bytes);
+               Figures(site.total_count) && Figure(site.freed_bytes) && Figure(site.reserved_bytes);
   for (const Cohort& c : site.cohorts) sound = sound && Figure(c.live_bytes) && Figure(c.live_count);
   if (!sound) Refuse("site", row, "has an impossible figure");
   AddShares("site", row, site.threads);
@@ -76,6 +76,7 @@ Status RowCheck::Finish(const Snapshot& s) {
   if (Status within = Within(stack_, "stack", stacks_); !within) return within;
   if (Status within = Within(scope_, "scope", s.scopes.size()); !within) return within;
   if (Status within = Within(thread_, "thread", s.threads.size()); !within) return within;
+  if (s.mapping_bytes > MappingBytes::kEstimated) return Error{"its mappings are measured in an unknown way"};
   if (s.process.end > End::kLost) return Error{"the process ended in an unknown way"};
   return Ok();
 }

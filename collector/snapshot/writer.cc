@@ -23,6 +23,10 @@ void SnapshotWriter::Add(const Site& site) {
   if (const auto kind = static_cast<size_t>(site.kind); kind < live_bytes_.size()) {
     live_bytes_[kind] += site.live_bytes.value;
   }
+  if (site.kind == SiteKind::kHeap) {
+    heap_total_bytes_ += site.total_bytes.value;
+    heap_total_count_ += site.total_count.value;
+  }
   row_.clear();
   EncodeRow(site, &row_);
   compressor_.Add(row_);

@@ -26,6 +26,10 @@ class SnapshotWriter final : public Rows {
   // Live bytes of the sites of this kind so far.
   double LiveBytes(SiteKind kind) const { return live_bytes_[static_cast<size_t>(kind)]; }
 
+  // Bytes and blocks that the heap's sites so far have handed out since the start.
+  double HeapTotalBytes() const { return heap_total_bytes_; }
+  double HeapTotalCount() const { return heap_total_count_; }
+
   // Adds `snapshot`, whose own rows are left out, and makes the file. Atomically: temporary name in the same directory,
   // fsync, rename, mode 0600. On error nothing is under the final name. Call once.
   Status Write(const Snapshot& snapshot);
@@ -37,6 +41,7 @@ class SnapshotWriter final : public Rows {
   Compressor compressor_;
   std::string row_;  // the one in hand, encoded
   std::array<double, 3> live_bytes_{};
+  double heap_total_bytes_ = 0, heap_total_count_ = 0;
 };
 
 }  // namespace leakhunt::snapshot

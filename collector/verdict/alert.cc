@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "collector/base/clean_text.h"
+#include "collector/verdict/limits.h"
 #include "collector/verdict/phrase.h"
 
 namespace leakhunt::verdict {
@@ -23,7 +24,21 @@ bool Leaks(const AlertInput& input) {
   return input.process.verdict == Verdict::kLeaking || input.process.verdict == Verdict::kOnset;
 }
 
-double SecondsLeft(const AlertInput& input) { return input.process.limit ? input.process.limit->seconds : 1e300; }
+// The limit of what leaks, by its own rate: memory, or handles where nothing else leaks.
+const TimeToLimit* LimitOf(const AlertInput& input) {
+  if (input.process.causes.empty()) return input.process.limit ? &*input.process.limit : nullptr;
+  const TimeToLimit* memory = SoonestOfLeaks(input.process, false);
+  return memory != nullptr ? memory : SoonestOfLeaks(input.process, true);
+}
+
+double SecondsLeft(const AlertInput& input) {
+  const TimeToLimit* limit = LimitOf(input);
+  return limit == nullptr ? 1e300 : limit->seconds;
+}
+
+const char* UnitOf(const TimeToLimit& limit) {
+  return LimitsHandles(limit) ? "handles" : LimitsThreads(limit) ? "threads" : "bytes";
+}
 
 Json EstimateJson(const snapshot::Estimate& e) { return {{"value", e.value}, {"low", e.low}, {"high", e.high}}; }
 
@@ -98,8 +113,8 @@ std::string AlertLine(const Alert& alert) {
   std::string who = fmt::format("{}[{}]", now.name, now.pid);
   if (alert.kind == AlertKind::kCleared) return fmt::format("LEAK CLEARED: {} {}", who, now.process.text);
   std::string line = fmt::format("LEAK: {} {}", who, Rates(now.process));
-  if (now.process.limit) {
-    line += fmt::format(", {} to the {} limit", Duration(now.process.limit->seconds * 1000), now.process.limit->kind);
+  if (const TimeToLimit* limit = LimitOf(now)) {
+    line += fmt::format(", {} to the {} limit", Duration(limit->seconds * 1000), limit->kind);
   }
   if (!alert.reason.empty()) line += " (" + alert.reason + ")";
   if (now.suspects.empty()) return line;
@@ -130,10 +145,9 @@ std::string AlertJson(const Alert& alert) {
                {"limit", nullptr},
                {"line", AlertLine(alert)},
                {"suspects", std::move(suspects)}};
-  if (now.process.limit) {
-    const TimeToLimit& limit = *now.process.limit;
-    json["time_to_limit_s"] = limit.seconds;
-    json["limit"] = {{"kind", limit.kind}, {limit.kind == "RLIMIT_NOFILE" ? "handles" : "bytes", limit.limit}};
+  if (const TimeToLimit* limit = LimitOf(now)) {
+    json["time_to_limit_s"] = limit->seconds;
+    json["limit"] = {{"kind", limit->kind}, {UnitOf(*limit), limit->limit}};
   }
   return TerminalSafeJson(json.dump(-1, ' ', false, Json::error_handler_t::replace)) + "\n";
 }

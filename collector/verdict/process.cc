@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "collector/verdict/limits.h"
 #include "collector/verdict/phrase.h"
 #include "collector/verdict/trend.h"
 
@@ -20,6 +21,8 @@ constexpr double kStartupShare = 0.1;         // of the watch: not a trend yet
 constexpr double kRssMatters = 256.0 * 1024;  // growth of RSS below this is noise of the allocator
 constexpr double kRssMattersShare = 0.01;
 constexpr int64_t kShortestWatchMs = 8'000;
+constexpr double kFewestThreads = 4;          // more than so many new ones are growth
+constexpr size_t kFewestParts = 6;            // points where RSS was taken apart, before a part of it grows
 
 double Rss(const VitalsPoint& v) { return static_cast<double>(v.rss_bytes); }
 double LiveHeap(const VitalsPoint& v) { return static_cast<double>(v.heap_live_bytes); }
@@ -28,12 +31,15 @@ double Mappings(const VitalsPoint& v) { return static_cast<double>(v.mmap_bytes)
 double Stacks(const VitalsPoint& v) { return static_cast<double>(v.stack_bytes); }
 double Files(const VitalsPoint& v) { return static_cast<double>(v.file_bytes); }
 double PageTables(const VitalsPoint& v) { return static_cast<double>(v.page_table_bytes); }
+double NotSeen(const VitalsPoint& v) { return static_cast<double>(v.unseen_bytes); }
+double Shared(const VitalsPoint& v) { return static_cast<double>(v.shared_bytes); }
+double Virtual(const VitalsPoint& v) { return static_cast<double>(v.virtual_bytes); }
 double Own(const VitalsPoint& v) { return static_cast<double>(v.leakhunt_bytes); }
 double Handles(const VitalsPoint& v) { return static_cast<double>(v.open_handles); }
 double Threads(const VitalsPoint& v) { return static_cast<double>(v.threads); }
 // Page tables are the kernel's and not in RSS; they are listed beside it and left out of the sum.
 double Other(const VitalsPoint& v) {
-  return Rss(v) - LiveHeap(v) - Slack(v) - Mappings(v) - Stacks(v) - Files(v) - Own(v);
+  return Rss(v) - LiveHeap(v) - Slack(v) - NotSeen(v) - Mappings(v) - Stacks(v) - Files(v) - Shared(v) - Own(v);
 }
 
 using Field = double (*)(const VitalsPoint&);
@@ -43,10 +49,11 @@ struct PartField {
   GrowthClass growth;
 };
 constexpr PartField kParts[] = {
-    {"live heap", LiveHeap, GrowthClass::kHeap},        {"allocator slack", Slack, GrowthClass::kFragmentation},
-    {"mappings", Mappings, GrowthClass::kMapping},      {"stacks", Stacks, GrowthClass::kThread},
-    {"files", Files, GrowthClass::kFileCache},          {"page tables", PageTables, GrowthClass::kNotOurs},
-    {"leakhunt", Own, GrowthClass::kNotOurs},           {"other", Other, GrowthClass::kNotOurs},
+    {"live heap", LiveHeap, GrowthClass::kHeap},         {"allocator slack", Slack, GrowthClass::kFragmentation},
+    {"heap not seen", NotSeen, GrowthClass::kHeapNotSeen}, {"mappings", Mappings, GrowthClass::kMapping},
+    {"stacks", Stacks, GrowthClass::kThread},            {"files", Files, GrowthClass::kFileCache},
+    {"shared memory", Shared, GrowthClass::kSharedMemory}, {"page tables", PageTables, GrowthClass::kNotOurs},
+    {"leakhunt", Own, GrowthClass::kNotOurs},            {"other", Other, GrowthClass::kNotOurs},
 };
 
 class ProcessJudge {
@@ -70,10 +77,13 @@ class ProcessJudge {
       rss_ = TrendOf(Rss, kept_, net_);
       handles_ = TrendOf(Handles, kept_, vitals_);
       threads_ = TrendOf(Threads, kept_, vitals_);
+      virtual_ = TrendOf(Virtual, kept_, vitals_);
       out_.handles_per_s = RateOf(handles_);
       MeasureParts();
     }
     Decide();
+    ListCauses();
+    if (out_.leaking_sites > 0 && !out_.causes.empty()) out_.growth = out_.causes.front().growth;
     out_.limit = FirstLimit();
     out_.text = Sentence();
     return out_;
@@ -86,12 +96,10 @@ class ProcessJudge {
     net_ = vitals_;
     uint64_t own = 0;
     for (size_t i = 0; i < vitals_.size(); ++i) {
-      if (TakenApart(vitals_[i])) own = vitals_[i].leakhunt_bytes;
+      if (vitals_[i].pss_bytes > 0 || snapshot::HasParts(vitals_[i])) own = vitals_[i].leakhunt_bytes;
       net_[i].rss_bytes -= std::min(own, net_[i].rss_bytes);
     }
   }
-
-  static bool TakenApart(const VitalsPoint& v) { return v.pss_bytes > 0 || v.heap_live_bytes > 0; }
 
   Trend TrendOf(Field field, const std::vector<size_t>& points, const std::vector<VitalsPoint>& vitals) const {
     Series series;
@@ -128,7 +136,7 @@ class ProcessJudge {
       leak_[which].value += rate.value;
       low2[which] += std::pow(rate.value - rate.low, 2);
       high2[which] += std::pow(rate.high - rate.value, 2);
-      if (!site.handles) by_kind_[static_cast<size_t>(site.kind)] += rate.value;
+      if (!site.handles) AddRate(rate, &by_kind_[static_cast<size_t>(site.kind)]);
     }
     for (size_t which : {0u, 1u}) {
       leak_[which].low = std::max(0.0, leak_[which].value - std::sqrt(low2[which]));
@@ -136,10 +144,16 @@ class ProcessJudge {
     }
   }
 
+  static void AddRate(const Estimate& rate, Estimate* sum) {
+    sum->value += rate.value;
+    sum->low += rate.low;
+    sum->high += rate.high;
+  }
+
   void MeasureParts() {
     std::vector<size_t> apart;
     for (size_t i = 0; i < vitals_.size(); ++i) {
-      if (TakenApart(vitals_[i])) apart.push_back(i);
+      if (snapshot::HasParts(vitals_[i])) apart.push_back(i);
     }
     if (apart.empty()) return;
     std::vector<size_t> thin;
@@ -147,7 +161,11 @@ class ProcessJudge {
       thin.push_back(apart[k]);
     }
     for (const PartField& part : kParts) {
-      out_.parts.push_back({part.name, part.field(vitals_[apart.back()]), RateOf(TrendOf(part.field, thin, vitals_))});
+      const Trend trend = TrendOf(part.field, thin, vitals_);
+      out_.parts.push_back({part.name, part.field(vitals_[apart.back()]), RateOf(trend)});
+      // Where RSS grows beyond doubt, a part needs no proof of its own: an allocator's slack goes up and down on its way.
+      const bool with_rss = RssGrows() && trend.slope.low > 0 && trend.slope.value * 1000 * SpanS() >= kRssMatters;
+      part_grows_.push_back(thin.size() >= kFewestParts && (with_rss || Grows(trend, kRssMatters)));
     }
   }
 
@@ -160,7 +178,7 @@ class ProcessJudge {
     if (count_[0] == 0) return GrowthClass::kHandle;
     size_t largest = 0;
     for (size_t k = 1; k < 3; ++k) {
-      if (by_kind_[k] > by_kind_[largest]) largest = k;
+      if (by_kind_[k].value > by_kind_[largest].value) largest = k;
     }
     constexpr GrowthClass kByKind[] = {GrowthClass::kHeap, GrowthClass::kMapping, GrowthClass::kThread};
     return kByKind[largest];
@@ -175,7 +193,7 @@ class ProcessJudge {
       most = out_.parts[i].rate_per_s.value;
       found = kParts[i].growth;
     }
-    if (found == GrowthClass::kThread || (found == GrowthClass::kMapping && Grows(threads_, 4))) return GrowthClass::kThread;
+    if (found == GrowthClass::kThread || (found == GrowthClass::kMapping && Grows(threads_, kFewestThreads))) return GrowthClass::kThread;
     return found;
   }
 
@@ -202,40 +220,81 @@ class ProcessJudge {
     out_.confidence = handles ? 1 - handles_.p : std::min(0.95, rss_.p);
   }
 
-  void Offer(std::optional<TimeToLimit>& best, const char* kind, double limit, double used, const Estimate& rate) const {
-    if (limit <= 0 || rate.value <= 0) return;
-    double left = std::max(0.0, limit - used);
-    TimeToLimit offer{kind, limit, used, left / rate.value, left / std::max(rate.value, rate.high), std::nullopt};
-    if (rate.low > 0) offer.high_s = left / rate.low;
-    if (!best || offer.seconds < best->seconds) best = offer;
+  // Leaks by kind, and the parts of RSS that grow for reasons of their own.
+  void ListCauses() {
+    constexpr GrowthClass kByKind[] = {GrowthClass::kHeap, GrowthClass::kMapping, GrowthClass::kThread};
+    for (size_t kind = 0; kind < 3; ++kind) {
+      if (by_kind_[kind].value > 0) out_.causes.push_back({kByKind[kind], by_kind_[kind], std::nullopt});
+    }
+    for (size_t i = 0; i < part_grows_.size(); ++i) {
+      if (part_grows_[i] && HasReasonOfItsOwn(kParts[i].growth)) {
+        out_.causes.push_back({kParts[i].growth, out_.parts[i].rate_per_s, std::nullopt});
+      }
+    }
+    std::stable_sort(out_.causes.begin(), out_.causes.end(), [](const GrowthCause& a, const GrowthCause& b) {
+      return a.rate_per_s.value > b.rate_per_s.value;
+    });
+    if (count_[1] > 0) out_.causes.push_back({GrowthClass::kHandle, out_.handles_per_s, std::nullopt});
+    if (vitals_.empty()) return;
+    for (GrowthCause& cause : out_.causes) cause.limit = LimitOfCause(cause);
+  }
+
+  // Live heap, mappings and stacks are judged by their sites.
+  static bool HasReasonOfItsOwn(GrowthClass growth) {
+    return growth == GrowthClass::kFragmentation || growth == GrowthClass::kHeapNotSeen ||
+           growth == GrowthClass::kSharedMemory || growth == GrowthClass::kFileCache;
+  }
+
+  std::optional<TimeToLimit> LimitOfCause(const GrowthCause& cause) const {
+    LimitOffers offers(vitals_.back(), limits_);
+    if (cause.growth == GrowthClass::kHandle) offers.Handles(cause.rate_per_s);
+    else if (cause.growth != GrowthClass::kFileCache) offers.Memory(cause.rate_per_s);
+    if (cause.growth == GrowthClass::kThread && Grows(threads_, kFewestThreads)) offers.Threads(RateOf(threads_));
+    return offers.First();
+  }
+
+  // Pages of files can be dropped: what grows of them brings no limit nearer.
+  Estimate WithoutFiles(Estimate rate) const {
+    for (size_t i = 0; i < part_grows_.size(); ++i) {
+      if (!part_grows_[i] || kParts[i].growth != GrowthClass::kFileCache) continue;
+      const double files = out_.parts[i].rate_per_s.value;
+      rate = {rate.value - files, std::max(0.0, rate.low - files), rate.high - files};
+    }
+    return rate;
   }
 
   std::optional<TimeToLimit> FirstLimit() const {
-    std::optional<TimeToLimit> best;
-    if (vitals_.empty()) return best;
-    const VitalsPoint& now = vitals_.back();
-    bool memory = count_[0] > 0 || RssGrows();
-    Estimate rate = RssGrows() && rss_.slope.value * 1000 > leak_[0].value ? RateOf(rss_) : out_.rate_per_s;
-    if (memory) {
-      double charged = now.cgroup_bytes > 0 ? static_cast<double>(now.cgroup_bytes) : Rss(now);
-      Offer(best, "cgroup", static_cast<double>(limits_.cgroup_bytes), charged, rate);
-      Offer(best, "RLIMIT_AS", static_cast<double>(limits_.address_space_bytes), static_cast<double>(now.virtual_bytes), rate);
-      double machine = static_cast<double>(limits_.machine_bytes);
-      double available = static_cast<double>(limits_.machine_available_bytes);
-      if (available > 0) Offer(best, "machine", machine, machine - available, rate);
-    }
-    if (count_[1] > 0 || Grows(handles_, 8)) {
-      Offer(best, "RLIMIT_NOFILE", static_cast<double>(limits_.open_handles), Handles(now), out_.handles_per_s);
-    }
-    return best;
+    if (vitals_.empty()) return std::nullopt;
+    LimitOffers offers(vitals_.back(), limits_);
+    const Estimate rss = WithoutFiles(RateOf(rss_));
+    const bool grows = RssGrows() && out_.growth != GrowthClass::kFileCache;
+    if (count_[0] > 0 || grows) offers.Memory(grows && rss.value > leak_[0].value ? rss : leak_[0]);
+    if (Grows(virtual_, kRssMatters)) offers.AddressSpace(RateOf(virtual_));
+    if (Grows(threads_, kFewestThreads)) offers.Threads(RateOf(threads_));
+    if (count_[1] > 0 || Grows(handles_, 8)) offers.Handles(out_.handles_per_s);
+    return offers.First();
   }
 
-  std::string LimitText() const {
-    if (!out_.limit) return "";
-    const TimeToLimit& l = *out_.limit;
+  static std::string LimitText(const std::optional<TimeToLimit>& limit) {
+    if (!limit) return "";
+    const TimeToLimit& l = *limit;
     std::string range = l.high_s ? fmt::format(" ({} to {})", Duration(l.low_s * 1000), Duration(*l.high_s * 1000))
                                  : fmt::format(" (not before {})", Duration(l.low_s * 1000));
     return fmt::format(", {} to the {} limit{}", Duration(l.seconds * 1000), l.kind, range);
+  }
+
+  // The soonest that the leaks would meet alone; where nothing else grows faster, that of the process.
+  std::optional<TimeToLimit> LeakLimit() const {
+    if (out_.causes.empty() || !HasReasonOfItsOwn(out_.growth)) return out_.limit;
+    const TimeToLimit* soonest = SoonestOfLeaks(out_, false);
+    return soonest == nullptr ? std::nullopt : std::optional(*soonest);
+  }
+
+  std::string BesideLeak() const {
+    if (out_.causes.empty() || !HasReasonOfItsOwn(out_.growth)) return "";
+    const GrowthCause& cause = out_.causes.front();
+    return fmt::format("; growing {} by {}{}", PerTime(cause.rate_per_s.value, false), GrowthClassName(cause.growth),
+                       LimitText(cause.limit));
   }
 
   std::string Sentence() const {
@@ -244,9 +303,10 @@ class ProcessJudge {
     switch (out_.verdict) {
       case Verdict::kLeaking:
       case Verdict::kOnset:
-        return fmt::format("leaking {} at {} site{}{}", rate, out_.leaking_sites, out_.leaking_sites == 1 ? "" : "s", LimitText());
+        return fmt::format("leaking {} at {} site{}{}{}", rate, out_.leaking_sites, out_.leaking_sites == 1 ? "" : "s",
+                           LimitText(LeakLimit()), BesideLeak());
       case Verdict::kGrowingUnproven:
-        return fmt::format("growing {} ({}), no leaking site proven{}", rate, GrowthClassName(out_.growth), LimitText());
+        return fmt::format("growing {} ({}), no leaking site proven{}", rate, GrowthClassName(out_.growth), LimitText(out_.limit));
       case Verdict::kBounded:
         return fmt::format("stable, at most {} with 95 % confidence", PerTime(std::max(0.0, out_.rate_per_s.high), false));
       default:
@@ -259,10 +319,11 @@ class ProcessJudge {
   const std::vector<JudgedSite>& sites_;
   std::vector<size_t> kept_;
   std::vector<VitalsPoint> net_;  // with leakhunt's own pages taken off RSS
-  Trend rss_, handles_, threads_;
+  Trend rss_, handles_, threads_, virtual_;
   Estimate leak_[2];             // memory, handles
   int count_[2] = {0, 0};
-  double by_kind_[3] = {0, 0, 0};
+  Estimate by_kind_[3];          // of leaks of memory
+  std::vector<bool> part_grows_;
   ProcessVerdict out_;
 };
 
@@ -278,6 +339,8 @@ const char* GrowthClassName(GrowthClass growth) {
     case GrowthClass::kFragmentation: return "fragmentation";
     case GrowthClass::kFileCache: return "file-cache";
     case GrowthClass::kNotOurs: return "not-ours";
+    case GrowthClass::kHeapNotSeen: return "heap-not-seen";
+    case GrowthClass::kSharedMemory: return "shared-memory";
   }
   return "none";
 }

@@ -37,8 +37,8 @@ uint64_t ReadLimit(const std::string& path) {
 
 }  // namespace
 
-MemoryHierarchy FindMemoryHierarchy(std::string_view mountinfo) {
-  MemoryHierarchy unified;
+CgroupHierarchy FindHierarchy(std::string_view mountinfo, std::string_view controller) {
+  CgroupHierarchy unified;
   std::istringstream lines{std::string(mountinfo)};
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
@@ -47,13 +47,14 @@ MemoryHierarchy FindMemoryHierarchy(std::string_view mountinfo) {
     while (words >> word && word != "-") {
     }
     words >> type >> source >> super_options;
-    if (type == "cgroup" && HasWord(super_options, "memory")) return {mount, root, 1};
+    if (type == "cgroup" && HasWord(super_options, controller)) return {mount, root, 1};
     if (type == "cgroup2" && unified.mount.empty()) unified = {mount, root, 2};
   }
   return unified;
 }
 
-std::vector<std::string> GroupDirectories(const MemoryHierarchy& hierarchy, std::string_view cgroup_text) {
+std::vector<std::string> GroupDirectories(const CgroupHierarchy& hierarchy, std::string_view cgroup_text,
+                                          std::string_view controller) {
   std::string group;
   std::istringstream lines{std::string(cgroup_text)};
   for (std::string line; std::getline(lines, line);) {
@@ -62,7 +63,7 @@ std::vector<std::string> GroupDirectories(const MemoryHierarchy& hierarchy, std:
     if (second == std::string::npos) continue;
     std::string_view controllers = std::string_view(line).substr(first + 1, second - first - 1);
     bool ours =
-        hierarchy.version == 1 ? HasWord(controllers, "memory") : (first == 1 && line[0] == '0' && controllers.empty());
+        hierarchy.version == 1 ? HasWord(controllers, controller) : (first == 1 && line[0] == '0' && controllers.empty());
     if (ours) group = line.substr(second + 1);
   }
   std::vector<std::string> directories;
@@ -78,7 +79,7 @@ std::vector<std::string> GroupDirectories(const MemoryHierarchy& hierarchy, std:
 }
 
 CgroupWatch::CgroupWatch(const ProcDirectory& process) {
-  static const MemoryHierarchy hierarchy = FindMemoryHierarchy(ReadFile("/proc/self/mountinfo", 4 << 20).value_or(""));
+  static const CgroupHierarchy hierarchy = FindHierarchy(ReadFile("/proc/self/mountinfo", 4 << 20).value_or(""));
   version_ = hierarchy.version;
   directories_ = GroupDirectories(hierarchy, process.Read("cgroup").value_or(""));
   if (directories_.empty()) return;

@@ -13,17 +13,18 @@
 
 namespace leakhunt::watch {
 
-struct MemoryHierarchy {
+struct CgroupHierarchy {
   std::string mount;  // where the hierarchy is mounted; empty = none
   std::string root;   // which of its groups is visible there ("/" or a container's own)
   int version = 2;
 };
 
-// From the text of /proc/self/mountinfo: a version 1 memory controller when there is one, else version 2.
-MemoryHierarchy FindMemoryHierarchy(std::string_view mountinfo);
+// From the text of /proc/self/mountinfo: a version 1 hierarchy of the controller when there is one, else version 2.
+CgroupHierarchy FindHierarchy(std::string_view mountinfo, std::string_view controller = "memory");
 
 // Directories from the process's group up to the mount point, innermost first, by the text of /proc/PID/cgroup.
-std::vector<std::string> GroupDirectories(const MemoryHierarchy& hierarchy, std::string_view cgroup_text);
+std::vector<std::string> GroupDirectories(const CgroupHierarchy& hierarchy, std::string_view cgroup_text,
+                                          std::string_view controller = "memory");
 
 struct CgroupReading {
   uint64_t usage_bytes = 0;  // of the group with the tightest limit, else the innermost; page cache included

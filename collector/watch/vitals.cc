@@ -44,7 +44,7 @@ uint64_t CountDescriptors(const ProcDirectory& process) {
   return numbers ? numbers->size() : 0;
 }
 
-VitalsWatch::VitalsWatch(const ProcDirectory& process) : cgroup_(process) { oom_kills_at_start_ = cgroup_.OomKills(); }
+VitalsWatch::VitalsWatch(const ProcDirectory& process) : cgroup_(process), cgroup_tasks_(process) { oom_kills_at_start_ = cgroup_.OomKills(); }
 
 const CgroupReading& VitalsWatch::ReadCgroup() {
   if (cgroup_reading_.limit_bytes != 0) cgroup_reading_ = cgroup_.Read();
@@ -53,7 +53,10 @@ const CgroupReading& VitalsWatch::ReadCgroup() {
 
 void VitalsWatch::ReadSmaps(const ProcDirectory& process, int64_t now_ms) {
   auto begin = std::chrono::steady_clock::now();
-  if (auto text = process.Read("smaps", kMaxSmapsBytes); text && !text->empty()) classes_ = ParseSmaps(*text);
+  if (auto text = process.Read("smaps", kMaxSmapsBytes); text && !text->empty()) {
+    UniqueFd pagemap(openat(process.Fd(), "pagemap", O_RDONLY | O_CLOEXEC));
+    memory_.emplace(ParseMemoryMap(*text), PageRuns(std::move(pagemap)));
+  }
   auto cost_ms = static_cast<double>(MillisecondsOf(std::chrono::steady_clock::now() - begin));
   next_smaps_ms_ = now_ms + std::max(kSmapsPauseMs, static_cast<int64_t>(cost_ms / kSmapsShare));
 }
@@ -72,28 +75,39 @@ snapshot::VitalsPoint VitalsWatch::Read(const ProcDirectory& process, int64_t no
   point.threads = NumberAfter(status, "Threads:").value_or(0);
   if (auto stat = ParseProcessStat(process.Read("stat").value_or(""))) point.cpu_seconds = stat->cpu_seconds;
   point.open_handles = CountDescriptors(memory);
+  point.user_tasks = user_task_limit_ == 0 ? 0 : UserTasks(memory, now_ms);
   if (now_ms >= next_limit_ms_) {
     cgroup_.RefreshLimit();
+    cgroup_tasks_.RefreshLimit();
     next_limit_ms_ = now_ms + kLimitPauseMs;
   }
+  point.cgroup_tasks = cgroup_tasks_.Now();
   cgroup_reading_ = cgroup_.Read();
   point.cgroup_bytes = cgroup_reading_.usage_bytes;
+  memory_.reset();
   if (next_smaps_ms_ == 0) next_smaps_ms_ = now_ms + kFirstSmapsMs;  // not for programs that end at once
   if (point.rss_bytes > 0 && (wish == SmapsWish::kNow || now_ms >= next_smaps_ms_)) {
     ReadSmaps(memory, now_ms);
-    point.pss_bytes = classes_.pss_bytes;
-    point.stack_bytes = classes_.stack_bytes;
-    point.file_bytes = classes_.file_bytes;
-    point.leakhunt_bytes = classes_.leakhunt_bytes;
+    if (!memory_) return point;
+    const MemoryMap& map = memory_->Map();
+    point.rss_bytes = map.RssBytes();
+    point.peak_rss_bytes = std::max(point.peak_rss_bytes, point.rss_bytes);  // VmHWM lags by some pages a processor
+    point.pss_bytes = map.pss_bytes;
+    point.stack_bytes = map.RssBytesOf(MemoryClass::kStack);
+    point.file_bytes = map.RssBytesOf(MemoryClass::kFile);
+    point.shared_bytes = map.RssBytesOf(MemoryClass::kShared);
+    point.leakhunt_bytes = map.RssBytesOf(MemoryClass::kLeakhunt);
   }
   return point;
 }
 
-snapshot::Limits VitalsWatch::ReadLimits(const ProcDirectory& process) const {
+snapshot::Limits VitalsWatch::ReadLimits(const ProcDirectory& process) {
   snapshot::Limits limits;
   std::string text = process.Read("limits").value_or("");
   limits.address_space_bytes = SoftLimit(text, "Max address space");
   limits.open_handles = SoftLimit(text, "Max open files");
+  limits.cgroup_tasks = cgroup_tasks_.Limit();
+  limits.user_tasks = user_task_limit_ = UserTaskLimit(process, text);
   limits.cgroup_bytes = cgroup_reading_.limit_bytes;
   limits.cgroup_oom_kills = cgroup_.OomKills();
   std::string machine = ReadFile("/proc/meminfo").value_or("");

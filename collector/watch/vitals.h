@@ -6,12 +6,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "collector/snapshot/model.h"
 #include "collector/watch/cgroup.h"
-#include "collector/watch/memory_classes.h"
 #include "collector/watch/proc_directory.h"
+#include "collector/watch/resident_pages.h"
+#include "collector/watch/task_counts.h"
 
 namespace leakhunt::watch {
 
@@ -25,16 +27,18 @@ class VitalsWatch {
  public:
   explicit VitalsWatch(const ProcDirectory& process);
 
-  // One reading at `now_ms`; figures that cannot be read stay 0. heap_live_bytes, allocator_slack_bytes, mmap_bytes
-  // and allocated_bytes are the caller's: the kernel does not know them.
+  // One reading at `now_ms`; figures that cannot be read stay 0. allocated_bytes and the parts of RSS that the kernel
+  // does not know are the caller's (AddParts). Where smaps was read, RSS is the sum of it, so that the parts add up.
   snapshot::VitalsPoint Read(const ProcDirectory& process, int64_t now_ms, SmapsWish wish);
 
   // Limits that hold for the process now.
-  snapshot::Limits ReadLimits(const ProcDirectory& process) const;
+  snapshot::Limits ReadLimits(const ProcDirectory& process);
 
-  // Anonymous resident bytes of the last smaps reading, thread stacks and leakhunt's pages left out; 0 before the
-  // first.
-  uint64_t AnonymousBytes() const { return classes_.anonymous_bytes; }
+  // Memory as the last smaps reading found it; null when that was not the last Read, or it could not be read.
+  const ResidentPages* Memory() const { return memory_ ? &*memory_ : nullptr; }
+
+  // Lets go of it, and of the descriptor it holds.
+  void ForgetMemory() { memory_.reset(); }
 
   const CgroupReading& Cgroup() const { return cgroup_reading_; }
 
@@ -49,7 +53,9 @@ class VitalsWatch {
 
   CgroupWatch cgroup_;
   CgroupReading cgroup_reading_;
-  MemoryClasses classes_;
+  std::optional<ResidentPages> memory_;
+  CgroupTasks cgroup_tasks_;
+  uint64_t user_task_limit_ = 0;
   uint64_t oom_kills_at_start_ = 0;
   int64_t next_smaps_ms_ = 0;
   int64_t next_limit_ms_ = 0;

@@ -41,7 +41,7 @@ def main():
                             "--limit", "0"], stdout=subprocess.PIPE, check=True, timeout=60)
     found = {}
     for site in json.loads(shown.stdout)["sites"]:
-        blocks, live = site["live_count"]["value"], site["live_bytes"]["value"]
+        blocks, live = site["live_count"]["value"], site.get("reserved_bytes")  # what was made, touched or not
         if site["kind"] == "heap" or blocks == 0:
             continue
         function = next(f for f in ((frame["function"] or "").split("(")[0] for frame in site["stack"]) if f)

@@ -17,7 +17,7 @@ check() {  # what it means, LD_PRELOAD
   status=$?
   found=$("$prefix/bin/leakhunt-report" top-sites "$work/$1" --format json --limit 0 |
     jq -r '[.sites[] | select(.kind == "mmap" and any(.stack[]; .function == "main"))] |
-           "\(map(.live_bytes.value) | add) \(map(.live_count.value) | add)"')
+           "\(map(.reserved_bytes) | add) \(map(.live_count.value) | add)"')
   [ $status -eq 0 ] && [ -n "$truth" ] && [ "$found" = "$truth" ] && { echo "ok    $1: $found"; return; }
   echo "FAIL  $1: exit status $status, found '$found', the program says '$truth'"
   failures=$((failures + 1))

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "collector/snapshot/process_flags.h"
@@ -35,6 +36,19 @@ void AddWhatIsUnseen(const snapshot::ProcessInfo& process, std::vector<std::stri
   }
   if ((process.flags & snapshot::kOwnMalloc) != 0) {
     lines.push_back("note: the program defines malloc itself; only what its libraries allocate is seen, and may be freed unseen");
+  }
+}
+
+// How well it is known what mappings and stacks hold.
+void AddMappingBytes(const Snapshot& s, std::vector<std::string>& lines) {
+  const bool any = std::any_of(s.sites.begin(), s.sites.end(), [](const snapshot::Site& site) {
+    return site.kind != snapshot::SiteKind::kHeap && site.live_count.value > 0;
+  });
+  if (!any) return;
+  if (s.mapping_bytes == snapshot::MappingBytes::kReserved) {
+    lines.push_back("note: mappings and stacks count with their size: this recording does not say what is in memory");
+  } else if (s.mapping_bytes == snapshot::MappingBytes::kEstimated) {
+    lines.push_back("note: of some mappings or stacks it could not be read what is in memory; they count with their size, at most RSS");
   }
 }
 
@@ -100,6 +114,7 @@ std::vector<std::string> Preamble(const Loaded& loaded) {
   lines.push_back(SnapshotText(loaded));
   lines.push_back(SamplingText(s));
   AddWhatIsUnseen(s.process, lines);
+  AddMappingBytes(s, lines);
   AddLosses(s.losses, lines);
   if (const auto more = verdict::FindMoreThanMemory(s)) lines.push_back("note: inconsistent: " + more->Text());
   return lines;

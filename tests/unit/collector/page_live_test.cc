@@ -338,7 +338,7 @@ TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   const TallyMarks before(TallySums::Read(*file, TallyPages(*file, directory), StackRange{}));  // the moment the snapshot speaks of: 1000 bytes
   for (uint64_t i = 10; i < 13; ++i) guest.Bear(i);
   guest.Bury(0), guest.Bury(1);
-  BlockSums blocks = BlockSums::Sweep(&copier, directory, StackRange{}, clock, 0);
+  BlockSums blocks = BlockSums::Sweep(&copier, directory, StackRange{}, clock, {});
   guest.Bear(13);
   for (uint64_t i = 2; i < 6; ++i) guest.Bury(i);
   TallySums after = TallySums::Read(*file, TallyPages(*file, directory), StackRange{});
@@ -352,7 +352,7 @@ TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   Sightings sightings;
   SiteRows rows(stacks, clock);
   rows.AddBlocks(std::move(blocks), &scopes);
-  rows.AddTallies(&before, std::move(after));
+  rows.AddTallies(&before, std::move(after), MappingMemory());
   rows.Finish(&threads, &sightings, testing::kStartedMs + 1000, &kept);
   const std::vector<snapshot::Site>& sites = out.sites;
   ASSERT_EQ(sites.size(), 1u);

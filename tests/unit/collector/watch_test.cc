@@ -51,39 +51,51 @@ constexpr char kSmaps[] =
     "7f0030000000-7f0030100000 rw-s 00000000 00:01 6     /memfd:pool (deleted)\nRss:  32 kB\nPss: 32 kB\n"
     "7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0     [stack]\nRss:  20 kB\nPss: 20 kB\nVmFlags: rd wr\n";
 
-TEST(MemoryClasses, EveryResidentPageHasAClass) {
-  MemoryClasses classes = ParseSmaps(kSmaps);
-  EXPECT_EQ(classes.file_bytes, 8u << 10);
-  EXPECT_EQ(classes.stack_bytes, 60u << 10) << "the main stack, and one above a guard page";
-  EXPECT_EQ(classes.anonymous_bytes, 116u << 10) << "the heap, and an arena above a large reservation";
-  EXPECT_EQ(classes.leakhunt_bytes, 64u << 10);
-  EXPECT_EQ(classes.shared_bytes, 32u << 10);
-  EXPECT_EQ(classes.swap_bytes, 12u << 10);
-  EXPECT_EQ(classes.rss_bytes, classes.file_bytes + classes.stack_bytes + classes.anonymous_bytes +
-                                   classes.leakhunt_bytes + classes.shared_bytes);
-  EXPECT_EQ(ParseSmaps("").rss_bytes, 0u);
-  EXPECT_EQ(ParseSmaps("Rss:\n-\n - \nzz-yy\nRss: x").rss_bytes, 0u);
+TEST(MemoryMap, EveryResidentPageHasAClass) {
+  const MemoryMap map = ParseMemoryMap(kSmaps);
+  EXPECT_EQ(map.RssBytesOf(MemoryClass::kFile), 8u << 10);
+  EXPECT_EQ(map.RssBytesOf(MemoryClass::kStack), 60u << 10) << "the main stack, and one above a guard page";
+  EXPECT_EQ(map.RssBytesOf(MemoryClass::kAnonymous), 116u << 10) << "the heap, and an arena above a large reservation";
+  EXPECT_EQ(map.RssBytesOf(MemoryClass::kLeakhunt), 64u << 10);
+  EXPECT_EQ(map.RssBytesOf(MemoryClass::kShared), 32u << 10);
+  EXPECT_EQ(map.RssBytes(), 280u << 10);
+  EXPECT_EQ(map.areas[1].swap_bytes, 12u << 10);
+}
+
+TEST(MemoryMap, TextThatIsNoneGivesNothing) {
+  EXPECT_TRUE(ParseMemoryMap("").areas.empty());
+  EXPECT_EQ(ParseMemoryMap("Rss:\n-\n - \nzz-yy\nRss: x").RssBytes(), 0u);
+  EXPECT_EQ(ParseMemoryMap("2000-3000 rw-p 0 0:0 0\nRss: 4 kB\n1000-2800 rw-p 0 0:0 0\nRss: 4 kB\n").RssBytes(), 4096u)
+      << "areas that overlap or go back are left out";
+}
+
+TEST(MemoryMap, TheExecutablesBssIsNotTheAllocators) {
+  const MemoryMap map = ParseMemoryMap(
+      "400000-401000 r-xp 0 fe:00 99 /bin/x\nRss: 4 kB\n401000-402000 rw-p 0 fe:00 99 /bin/x\nRss: 4 kB\n"
+      "402000-502000 rw-p 0 00:00 0 \nRss: 512 kB\n700000-701000 rw-p 0 00:00 0 [heap]\nRss: 4 kB\n");
+  EXPECT_EQ(map.RssBytesOf(MemoryClass::kFile), 520u << 10);
+  EXPECT_EQ(map.RssBytesOf(MemoryClass::kAnonymous), 4u << 10);
 }
 
 TEST(Cgroup, TheHierarchyIsFoundInBothVersions) {
-  MemoryHierarchy two = FindMemoryHierarchy("25 30 0:22 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+  CgroupHierarchy two = FindHierarchy("25 30 0:22 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
   EXPECT_EQ(two.version, 2);
   EXPECT_EQ(two.mount, "/sys/fs/cgroup");
-  MemoryHierarchy one = FindMemoryHierarchy(
+  CgroupHierarchy one = FindHierarchy(
       "1 0 0:1 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n2 0 0:2 /docker/abc /sys/fs/cgroup/memory rw shared:9 "
       "- cgroup cgroup rw,memory\n");
   EXPECT_EQ(one.version, 1);
   EXPECT_EQ(one.root, "/docker/abc");
-  EXPECT_TRUE(FindMemoryHierarchy("").mount.empty());
+  EXPECT_TRUE(FindHierarchy("").mount.empty());
 }
 
 TEST(Cgroup, GroupsAreWalkedFromTheProcessUp) {
-  MemoryHierarchy two{"/cg", "/", 2};
+  CgroupHierarchy two{"/cg", "/", 2};
   EXPECT_EQ(GroupDirectories(two, "0::/a.slice/b.service\n"),
             (std::vector<std::string>{"/cg/a.slice/b.service", "/cg/a.slice", "/cg"}));
   EXPECT_EQ(GroupDirectories(two, "0::/\n"), (std::vector<std::string>{"/cg"}));
   EXPECT_EQ(GroupDirectories(two, "0::/../../x\n"), (std::vector<std::string>{"/cg"}));
-  MemoryHierarchy container{"/cg/memory", "/docker/abc", 1};
+  CgroupHierarchy container{"/cg/memory", "/docker/abc", 1};
   EXPECT_EQ(GroupDirectories(container, "9:pids:/\n4:cpu,memory:/docker/abc/w\n0::/\n"),
             (std::vector<std::string>{"/cg/memory/w", "/cg/memory"}));
   EXPECT_TRUE(GroupDirectories(two, "").empty());
@@ -170,7 +182,9 @@ TEST(Vitals, ThisProcessHasThem) {
   EXPECT_GT(point.pss_bytes, 0u);
   EXPECT_GT(point.stack_bytes, 0u);
   EXPECT_GT(point.file_bytes, 0u);
-  EXPECT_GT(watch.AnonymousBytes(), 0u);
+  ASSERT_NE(watch.Memory(), nullptr);
+  EXPECT_GT(watch.Memory()->Map().RssBytesOf(MemoryClass::kAnonymous), 0u);
+  watch.ForgetMemory();
   EXPECT_GE(point.threads, 1u);
   EXPECT_EQ(point.open_handles, process->Numbers("fd")->size() - 1) << "less the descriptor that listed them";
   snapshot::VitalsPoint soon = watch.Read(*process, 1'001'000, SmapsWish::kWhenDue);

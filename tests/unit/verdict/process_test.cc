@@ -82,7 +82,7 @@ TEST(JudgeProcess, PointsWithoutPartsAreNoZeros) {
   EXPECT_NEAR(verdict.parts[0].bytes, 50 * kMiB, 2 * kMiB);
   EXPECT_LT(std::abs(verdict.parts[0].rate_per_s.value), 0.01 * kMiB / 60);
   EXPECT_LT(verdict.rate_per_s.value, 0.1 * kMiB / 60);
-  for (VitalsPoint& v : vitals) v.pss_bytes = v.heap_live_bytes = 0;
+  for (VitalsPoint& v : vitals) v.pss_bytes = v.heap_live_bytes = v.allocator_slack_bytes = 0;
   EXPECT_TRUE(JudgeProcess(vitals, {}, {}).parts.empty());
 }
 
@@ -138,6 +138,75 @@ TEST(JudgeProcess, HandlesMeetTheirOwnLimit) {
   ASSERT_TRUE(verdict.limit);
   EXPECT_EQ(verdict.limit->kind, "RLIMIT_NOFILE");
   EXPECT_NEAR(verdict.limit->seconds, (1024 - 400) / 0.1, 300);
+}
+
+TEST(JudgeProcess, AddressSpaceMeetsItsOwnLimitAlone) {
+  auto vitals = Hour([](VitalsPoint&, double) {});
+  for (size_t i = 0; i < vitals.size(); ++i) vitals[i].virtual_bytes = static_cast<uint64_t>((1000 + 64.0 * static_cast<double>(i)) * kMiB);
+  struct snapshot::Limits limits;
+  limits.machine_bytes = static_cast<uint64_t>(1000 * kMiB);
+  limits.machine_available_bytes = static_cast<uint64_t>(500 * kMiB);
+  ProcessVerdict verdict = JudgeProcess(vitals, limits, {});
+  EXPECT_EQ(verdict.verdict, Verdict::kBounded);
+  EXPECT_FALSE(verdict.limit) << "no memory is taken";
+  limits.address_space_bytes = static_cast<uint64_t>(8000 * kMiB);
+  verdict = JudgeProcess(vitals, limits, {});
+  ASSERT_TRUE(verdict.limit);
+  EXPECT_EQ(verdict.limit->kind, "RLIMIT_AS");
+  EXPECT_NEAR(verdict.limit->seconds, (8000 - 4840) / 64.0 * 60, 60);
+}
+
+TEST(JudgeProcess, ThreadsMeetTheLimitOfThreads) {
+  auto vitals = Hour([](VitalsPoint& v, double m) {
+    v.threads = 8 + static_cast<uint64_t>(m);
+    v.cgroup_tasks = 30 + static_cast<uint64_t>(m);
+  });
+  struct snapshot::Limits limits;
+  limits.cgroup_tasks = 150;
+  JudgedSite site = Leaking(100);
+  site.kind = snapshot::SiteKind::kThread;
+  const ProcessVerdict verdict = JudgeProcess(vitals, limits, {site});
+  EXPECT_EQ(verdict.growth, GrowthClass::kThread);
+  ASSERT_TRUE(verdict.limit);
+  EXPECT_EQ(verdict.limit->kind, "pids.max");
+  EXPECT_NEAR(verdict.limit->seconds, 60 * 60, 200);
+  ASSERT_EQ(verdict.causes.size(), 1u);
+  ASSERT_TRUE(verdict.causes[0].limit);
+  EXPECT_EQ(verdict.causes[0].limit->kind, "pids.max");
+}
+
+TEST(JudgeProcess, ASmallLeakBesideFragmentationHasItsOwnLimit) {
+  auto vitals = Hour([](VitalsPoint& v, double m) { v.allocator_slack_bytes = static_cast<uint64_t>((8 + 10 * m) * kMiB); });
+  struct snapshot::Limits limits;
+  limits.machine_bytes = static_cast<uint64_t>(2000 * kMiB);
+  limits.machine_available_bytes = static_cast<uint64_t>(600 * kMiB);
+  const ProcessVerdict verdict = JudgeProcess(vitals, limits, {Leaking(1000)});
+  EXPECT_EQ(verdict.verdict, Verdict::kLeaking);
+  EXPECT_EQ(verdict.growth, GrowthClass::kFragmentation);
+  ASSERT_EQ(verdict.causes.size(), 2u);
+  EXPECT_EQ(verdict.causes[0].growth, GrowthClass::kFragmentation);
+  EXPECT_EQ(verdict.causes[1].growth, GrowthClass::kHeap);
+  ASSERT_TRUE(verdict.causes[0].limit && verdict.causes[1].limit && verdict.limit);
+  EXPECT_NEAR(verdict.causes[0].limit->seconds, 3600, 300);
+  EXPECT_NEAR(verdict.causes[1].limit->seconds, 600 * kMiB / 1000, 1000);
+  EXPECT_NEAR(verdict.limit->seconds, 3600, 300) << "of the process: what is met first";
+}
+
+TEST(JudgeProcess, MemoryThatWasNotSeenIsNoFragmentation) {
+  auto unseen = Hour([](VitalsPoint& v, double m) { v.unseen_bytes = static_cast<uint64_t>((8 + m) * kMiB); });
+  auto shared = Hour([](VitalsPoint& v, double m) { v.shared_bytes = static_cast<uint64_t>((8 + m) * kMiB); });
+  for (VitalsPoint& v : unseen) v.rss_bytes += v.unseen_bytes;
+  for (VitalsPoint& v : shared) v.rss_bytes += v.shared_bytes;
+  EXPECT_EQ(JudgeProcess(unseen, {}, {}).growth, GrowthClass::kHeapNotSeen);
+  EXPECT_EQ(JudgeProcess(shared, {}, {}).growth, GrowthClass::kSharedMemory);
+}
+
+TEST(JudgeProcess, FilesThatGrowBringNoLimitNearer) {
+  auto vitals = Hour([](VitalsPoint& v, double m) { v.file_bytes = static_cast<uint64_t>((6 + m) * kMiB); });
+  struct snapshot::Limits limits;
+  limits.machine_bytes = static_cast<uint64_t>(2000 * kMiB);
+  limits.machine_available_bytes = static_cast<uint64_t>(600 * kMiB);
+  EXPECT_FALSE(JudgeProcess(vitals, limits, {}).limit);
 }
 
 TEST(JudgeProcess, NothingWatchedIsInconclusive) {
