@@ -1,5 +1,6 @@
 // leakhunt-collect: parses what is asked, runs it, prints the one error there may be.
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -81,6 +82,7 @@ Result<int> DispatchOrBare(Options options, const supervise::StartState& start) 
 
 int Main(int argc, char** argv) {
   const supervise::StartState start;
+  mallopt(M_ARENA_MAX, 1);  // threads never run at the same time (base/turns.h)
   OccupyStandardDescriptors();
   auto invocation = ParseInvocation(argc, argv);
   if (invocation && !invocation->run) return 0;

@@ -112,6 +112,7 @@ bool Service::DurationOver() const {
 
 int Service::TimeoutMs() const {
   int64_t wait = next_tick_ms_ - SteadyMs();
+  if (int64_t work_ms = sessions_->WorkWaitMs(); work_ms >= 0) wait = std::min(wait, work_ms);
   if (options_.duration_ms > 0) wait = std::min(wait, started_ms_ + options_.duration_ms - SteadyMs());
   return static_cast<int>(std::max<int64_t>(wait, 0));
 }
@@ -128,6 +129,7 @@ void Service::Run(const std::function<void(const signalfd_siginfo&)>& on_signal,
       next_tick_ms_ = SteadyMs() + (sessions_->Count() > 0 ? next_ms : kIdleTickMs);
     }
     if (Status turned = loop_->RunOnce(TimeoutMs()); !turned) return Notice(turned.error().message);
+    sessions_->Work();
     if (sessions_->Count() > 0) next_tick_ms_ = std::min(next_tick_ms_, SteadyMs() + record::Approach::kLatestMs);
   }
   loop_->Remove(*source);

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <new>
 #include <random>
 #include <utility>
 #include <vector>
@@ -24,6 +26,7 @@ constexpr int64_t kStatusPatienceMs = 1000;  // for the parent to reap, when onl
 constexpr int64_t kExecPatienceMs = 1000;    // an exec that was announced and not refused
 constexpr int64_t kStrangersIntervalMs = 100;  // the shortest that another user's program may wish for
 constexpr int kKinLooks = 3;
+constexpr size_t kMostWanted = 32;  // snapshots of one process that wait
 constexpr char kDefaultOutput[] = "leakhunt-data";
 
 bool SaidExec(const protocol::ProcessHeader& header) {
@@ -40,6 +43,16 @@ std::string NewRunId(int64_t now_ms) {
 uint64_t StartTicksOf(const watch::ProcDirectory& process) {
   auto stat = watch::ParseProcessStat(process.Read("stat").value_or(""));
   return stat ? stat->start_ticks : 0;
+}
+
+// Hostile pages may ask for more memory than there is: that costs their own snapshot.
+template <typename Body>
+void Guarded(Body body) {
+  try {
+    body();
+  } catch (const std::bad_alloc&) {
+    NoticeOnce("memory", "no memory for a snapshot; the next one tries again");
+  }
 }
 
 template <typename Map>
@@ -63,6 +76,12 @@ struct SessionTable::Session {
   int64_t exec_said_ms = 0;
   bool said_unwritten = false;
   Allowance requests{20, 1000};
+  // How its image ended, as far as known; kNot while it may go on. Its last snapshot may be waiting for its turn then.
+  enum class Closing { kNot, kEnded, kReplaced } closing = Closing::kNot;
+  std::optional<int> wait_status;
+  bool last_wanted = false;
+
+  bool Open() const { return closing == Closing::kNot; }
 };
 
 SessionTable::SessionTable(EventLoop* loop, const Options& options, Mode mode)
@@ -87,7 +106,7 @@ SessionTable::Session* SessionTable::Find(SessionId id) {
 SessionTable::Session* SessionTable::LiveOf(pid_t pid) {
   for (auto& [id, session] : sessions_) {
     // The pid of an invisible process is what it says itself, and no proof of anything.
-    if (pid != 0 && !session->invisible && session->recorder->Facts().pid == pid) return session.get();
+    if (pid != 0 && session->Open() && !session->invisible && session->recorder->Facts().pid == pid) return session.get();
   }
   return nullptr;
 }
@@ -172,7 +191,10 @@ record::RecorderOptions SessionTable::OptionsOf(const Arrival& arrival, const pr
   recorder.interval_ms = std::max<int64_t>(options_.interval_ms.value_or(wish_ms), 10);
   recorder.rss_thresholds = options_.snapshot_at_rss;
   recorder.max_disk_bytes = options_.max_disk_bytes;
-  recorder.on_written = on_written_;
+  // Told on the loop's thread: it starts a process that dies with the thread that started it.
+  recorder.on_written = [this](const std::filesystem::path& recording, uint32_t number) {
+    written_.emplace_back(recording, number);
+  };
   recorder.on_unwritten = [this, id = next_id_](const std::string& why) { Unwritten(id, why); };
   return recorder;
 }
@@ -203,7 +225,7 @@ bool SessionTable::ConcludeDead(Session* session) {
 // descriptor is not it.
 SessionTable::Session* SessionTable::OfPages(const Arrival& arrival, const struct stat& pages) {
   for (auto& [id, session] : sessions_) {
-    if (session->pages_device != pages.st_dev || session->pages_inode != pages.st_ino) continue;
+    if (!session->Open() || session->pages_device != pages.st_dev || session->pages_inode != pages.st_ino) continue;
     const bool same = session->invisible ? arrival.pid == 0 && session->recorder->Facts().uid == arrival.uid
                                          : arrival.pid == session->recorder->Facts().pid && IsAlive(*session);
     if (same) return session.get();
@@ -237,6 +259,7 @@ Result<SessionId> SessionTable::Admit(Arrival arrival) {
     bool same_image = older->recorder->Header().started_ns == header->started_ns &&
                       older->recorder->Header().start_ticks == header->start_ticks;
     if (same_image) {
+      if (work_.Has(older->id)) return Error{kBusy};  // its old pages are being read
       older->recorder->ReplaceLedger(std::move(*ledger));
       older->pages_device = pages.st_dev;
       older->pages_inode = pages.st_ino;
@@ -296,20 +319,67 @@ void SessionTable::Died(SessionId id) {
   if (auto status = WaitStatusOf(*session)) Conclude(session, status);
 }
 
+// A snapshot of the running process as soon as it is its turn. What is read of a process waits in the order it was wanted.
+void SessionTable::Want(Session* session, const char* reason, const std::string& label) {
+  if (!session->Open() || work_.WaitingOf(session->id) >= kMostWanted) return;
+  record::ImageRecorder* recorder = session->recorder.get();  // outlives its work: Erase comes after
+  work_.Add(
+      session->id, recorder->Facts().uid, [=] { Guarded([&] { recorder->Take(reason, label); }); },
+      [this, id = session->id] { WorkDone(id); });
+}
+
 void SessionTable::Conclude(Session* session, std::optional<int> wait_status) {
-  protocol::ProcessHeader header = session->recorder->RefreshHeader();
-  if (SaidExec(header)) return FinishExec(session);
-  record::Ending ending = record::EndingOf(wait_status, header, session->recorder->OomKilled());
-  session->recorder->Finish(ending);
-  Erase(session->id);
+  if (!session->Open()) return;
+  session->closing = Session::Closing::kEnded;
+  session->wait_status = wait_status;
+  Close(session);
 }
 
 void SessionTable::FinishExec(Session* session) {
-  const record::ProcessFacts facts = session->recorder->Facts();
-  session->recorder->Finish(record::ExecEnding());
+  if (!session->Open()) return;
+  session->closing = Session::Closing::kReplaced;
+  NoteExec(session);
+  Close(session);
+}
+
+// The next image names this one's directory.
+void SessionTable::NoteExec(Session* session) {
+  const record::ProcessFacts& facts = session->recorder->Facts();
+  session->recorder->MakeDirectory();
   Bound(&ancestors_);
   ancestors_[facts.pid] = {session->start_ticks, facts.image, session->recorder->Directory().Name()};
-  Erase(session->id);
+}
+
+// The last snapshot, once nothing else is being read of the process.
+void SessionTable::Close(Session* session) {
+  loop_->Remove(std::exchange(session->death_source, 0));
+  work_.DropWaiting(session->id);
+  if (session->last_wanted || work_.Has(session->id)) return;
+  session->last_wanted = true;
+  record::ImageRecorder* recorder = session->recorder.get();
+  const protocol::ProcessHeader header = recorder->RefreshHeader();
+  if (session->closing == Session::Closing::kEnded && SaidExec(header)) {
+    session->closing = Session::Closing::kReplaced;
+    NoteExec(session);
+  }
+  const record::Ending ending = session->closing == Session::Closing::kReplaced
+                                    ? record::ExecEnding()
+                                    : record::EndingOf(session->wait_status, header, recorder->OomKilled());
+  work_.Add(
+      session->id, recorder->Facts().uid, [=] { Guarded([&] { recorder->Finish(ending); }); },
+      [this, id = session->id] { Erase(id); });
+}
+
+void SessionTable::WorkDone(SessionId id) {
+  for (const auto& [recording, number] : std::exchange(written_, {})) {
+    if (on_written_) on_written_(recording, number);
+  }
+  Session* session = Find(id);
+  if (session != nullptr && !session->Open() && !work_.Has(id)) Close(session);
+}
+
+void SessionTable::FinishWork() {
+  while (!work_.Empty()) work_.FinishAll();
 }
 
 void SessionTable::Erase(SessionId id) {
@@ -321,7 +391,7 @@ void SessionTable::Erase(SessionId id) {
 }
 
 void SessionTable::Begin(SessionId id, uint64_t socket_inode) {
-  if (Session* session = Find(id)) session->recorder->Begin(socket_inode);
+  if (Session* session = Find(id); session != nullptr && !work_.Has(id)) session->recorder->Begin(socket_inode);
 }
 
 void SessionTable::Disconnected(SessionId id) {
@@ -329,7 +399,8 @@ void SessionTable::Disconnected(SessionId id) {
   if (session == nullptr) return;
   session->connected = false;
   session->recorder->ForgetConnection();
-  if (SaidExec(session->recorder->RefreshHeader())) return FinishExec(session);
+  // A header that is being read is looked at again on the next tick.
+  if (SaidExec(work_.Has(id) ? session->recorder->Header() : session->recorder->RefreshHeader())) return FinishExec(session);
   if (session->invisible) Conclude(session, std::nullopt);
 }
 
@@ -339,7 +410,7 @@ void SessionTable::Request(SessionId id, const std::string& label) {
   const uid_t user = session->recorder->Facts().uid;
   const int64_t now_ms = record::NowMs();
   if (!session->requests.Take(now_ms) || (!IsFavoured(user) && !requests_.Take(user, now_ms))) return;
-  session->recorder->Take("request", label);
+  Want(session, "request", label);
 }
 
 void SessionTable::NoteExit(pid_t pid, int wait_status) {
@@ -360,13 +431,15 @@ bool SessionTable::IsAlive(const Session& session) const {
 
 // False when the session is over.
 bool SessionTable::TickOne(Session* session, int64_t now_ms) {
+  if (!session->Open()) return false;
   if (!IsAlive(*session)) {
     if (session->died_ms == 0) session->died_ms = now_ms;
     auto status = WaitStatusOf(*session);
     if (!status && now_ms - session->died_ms < kStatusPatienceMs) return true;
     return Conclude(session, status), false;
   }
-  if (const char* reason = session->recorder->Tick(now_ms)) session->recorder->Take(reason, "");
+  if (work_.Has(session->id)) return true;  // being read just now
+  if (const char* reason = session->recorder->Tick(now_ms)) Want(session, reason, "");
   bool exec_said = SaidExec(session->recorder->Header()) && !session->connected;
   if (!exec_said) {
     session->exec_said_ms = 0;
@@ -379,11 +452,18 @@ bool SessionTable::TickOne(Session* session, int64_t now_ms) {
 }
 
 int64_t SessionTable::Tick() {
-  int64_t now_ms = record::NowMs();
+  const int64_t now_ms = record::NowMs();
   int64_t next_ms = record::Approach::kLatestMs;
   std::vector<SessionId> ids;
   for (const auto& [id, session] : sessions_) ids.push_back(id);
+  auto first = std::lower_bound(ids.begin(), ids.end(), next_tick_);
+  std::rotate(ids.begin(), first, ids.end());  // those that an earlier tick had no time for
+  next_tick_ = 0;
   for (SessionId id : ids) {
+    if (record::NowMs() - now_ms > Turns::kTurnMs) {
+      next_tick_ = id;
+      return 0;
+    }
     Session* session = Find(id);
     if (session != nullptr && TickOne(session, now_ms)) next_ms = std::min(next_ms, session->recorder->NextLookMs());
   }
@@ -391,9 +471,11 @@ int64_t SessionTable::Tick() {
 }
 
 void SessionTable::SnapshotAll(const char* reason, const std::string& label) {
+  std::vector<Session*> alive;
   for (auto& [id, session] : sessions_) {
-    if (IsAlive(*session)) session->recorder->Take(reason, label);
+    if (session->Open() && IsAlive(*session)) alive.push_back(session.get());
   }
+  for (Session* session : alive) Want(session, reason, label);
 }
 
 void SessionTable::SnapshotOnSignal(const signalfd_siginfo& info) {
@@ -401,22 +483,24 @@ void SessionTable::SnapshotOnSignal(const signalfd_siginfo& info) {
   for (auto& [id, session] : sessions_) {
     if (info.ssi_code != SI_QUEUE || session->recorder->Facts().pid != info.ssi_int) continue;
     found = true;
-    if (IsAlive(*session)) session->recorder->Take("request", "");
+    if (session->Open() && IsAlive(*session)) Want(session.get(), "request", "");
   }
   if (!found) SnapshotAll("request", "");
 }
 
 void SessionTable::StopAll() {
   if (drain_) drain_();
-  while (!sessions_.empty()) {
-    Session* session = sessions_.begin()->second.get();
-    if (IsAlive(*session)) {
-      session->recorder->Take("stop", "");
-      Erase(session->id);
-    } else {
-      Conclude(session, WaitStatusOf(*session));
-    }
+  FinishWork();
+  std::vector<SessionId> ids;
+  for (const auto& [id, session] : sessions_) ids.push_back(id);
+  for (SessionId id : ids) {
+    Session* session = Find(id);
+    if (session == nullptr) continue;
+    if (IsAlive(*session)) Want(session, "stop", "");
+    else Conclude(session, WaitStatusOf(*session));
   }
+  FinishWork();
+  while (!sessions_.empty()) Erase(sessions_.begin()->first);
 }
 
 }  // namespace leakhunt::ingest

@@ -16,10 +16,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "collector/ingest/allowance.h"
 #include "collector/ingest/event_loop.h"
 #include "collector/ingest/user_shares.h"
+#include "collector/ingest/work_queue.h"
 #include "collector/options.h"
 #include "collector/record/image_recorder.h"
 
@@ -79,8 +82,14 @@ class SessionTable {
   // Told, once a session, why its recording cannot be written, where the program's user learns of it no other way.
   void SetOnUnwritten(std::function<void(SessionId, const std::string&)> told) { on_unwritten_ = std::move(told); }
 
-  // Milliseconds until the next tick should come.
+  // Looks at as many sessions as fit a turn. Milliseconds until the next tick should come.
   int64_t Tick();
+
+  // A turn's share of the snapshots that wait to be made. WorkWaitMs: until there is something to do; -1: nothing is.
+  void Work() { work_.Turn(); }
+  int64_t WorkWaitMs() const { return work_.WaitMs(); }
+  void FinishWork();  // everything that waits, to its end
+
   void SnapshotAll(const char* reason, const std::string& label);
 
   // SIGUSR1: of every process; of one alone when the signal was queued with its pid as the value.
@@ -118,8 +127,12 @@ class SessionTable {
   std::optional<int> WaitStatusOf(const Session& session) const;
   bool IsAlive(const Session& session) const;
   bool TickOne(Session* session, int64_t now_ms);
+  void Want(Session* session, const char* reason, const std::string& label);
   void Conclude(Session* session, std::optional<int> wait_status);
   void FinishExec(Session* session);
+  void NoteExec(Session* session);
+  void Close(Session* session);
+  void WorkDone(SessionId id);
   void Erase(SessionId id);
 
   EventLoop* loop_;
@@ -136,6 +149,9 @@ class SessionTable {
   UserShares shares_;              // of sessions
   UserAllowances beginnings_;      // new recordings of strangers
   UserAllowances requests_;        // snapshots that strangers ask for
+  SessionId next_tick_ = 0;        // the session that the next tick begins with
+  std::vector<std::pair<std::filesystem::path, uint32_t>> written_;  // not yet told to on_written_
+  WorkQueue work_;                 // after what its work uses
   std::map<pid_t, Ancestor> ancestors_;  // images that exec'ed, by pid
   std::map<pid_t, int> reaped_;          // wait statuses of our own children
 };

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <string>
 
+#include "collector/base/turns.h"
+
 namespace leakhunt::ledger {
 
 namespace {
@@ -46,6 +48,7 @@ Result<PageFile> PageFile::Open(UniqueFd memfd) {
 }
 
 bool PageFile::Read(uint64_t offset, void* into, size_t bytes) const {
+  Turns::Pause();
   if (offset > size_bytes_ || bytes > size_bytes_ - offset) return false;
   char* at = static_cast<char*>(into);
   while (bytes > 0) {
@@ -60,6 +63,7 @@ bool PageFile::Read(uint64_t offset, void* into, size_t bytes) const {
 }
 
 uint64_t PageFile::SkipHole(uint64_t offset, uint64_t end) const {
+  Turns::Pause();
   const off_t data = ::lseek(memfd_.Get(), static_cast<off_t>(offset), SEEK_DATA);
   if (data < 0) return errno == ENXIO ? end : offset;
   return std::min(static_cast<uint64_t>(data), end);

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "collector/base/turns.h"
+
 namespace leakhunt::ledger {
 
 namespace {
@@ -34,6 +36,7 @@ void StackArena::Refresh(const PageDirectory& directory) {
 }
 
 bool StackArena::Decode(uint32_t reference, RawStack* stack) {
+  Turns::Pause();
   stack->words.clear();
   stack->truncated = false;
   protocol::StackRecord record;

@@ -76,6 +76,9 @@ class ImageRecorder {
   protocol::ProcessHeader RefreshHeader();
   const watch::ProcDirectory& Process() const { return process_; }
   const RecordingDirectory& Directory() const { return directory_; }
+
+  // Makes the directory where it is not there, so that it has a name.
+  void MakeDirectory() { (void)directory_.NextFile(); }
   bool OomKilled() const { return vitals_watch_.OomKills() > 0; }
   void ForgetConnection() { own_socket_inode_ = 0; }
 

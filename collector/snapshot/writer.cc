@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "collector/base/turns.h"
 #include "collector/snapshot/file_header.h"
 #include "collector/snapshot/message.h"
 #include "collector/snapshot/recording.h"
@@ -12,6 +13,7 @@ SnapshotWriter::SnapshotWriter(const std::filesystem::path& file)
     : context_("cannot write " + file.string()), staged_(file), compressor_(&staged_) {}
 
 void SnapshotWriter::Add(const Stack& stack) {
+  Turns::Pause();
   check_.Add(stack);
   row_.clear();
   EncodeRow(stack, &row_);
@@ -19,6 +21,7 @@ void SnapshotWriter::Add(const Stack& stack) {
 }
 
 void SnapshotWriter::Add(const Site& site) {
+  Turns::Pause();
   check_.Add(site);
   if (const auto kind = static_cast<size_t>(site.kind); kind < live_bytes_.size()) {
     live_bytes_[kind] += site.live_bytes.value;

@@ -141,6 +141,7 @@ class Run {
     if (terminated_ms_ == 0) {
       terminated_ms_ = now_ms;
       service_->Sessions().SnapshotAll("stop", "");
+      service_->Sessions().FinishWork();  // before the command begins to tear itself down
       kill(command_, SIGTERM);
       kill(command_, SIGCONT);
     } else if (now_ms - terminated_ms_ > kTerminatePatienceMs) {

@@ -53,6 +53,7 @@ class SessionTest : public ::testing::Test {
     for (int i = 0; i < 500; ++i) {
       if (done()) return true;
       EXPECT_TRUE(loop_->RunOnce(10));
+      sessions_->Work();
       sessions_->Tick();
     }
     return done();
@@ -136,6 +137,7 @@ TEST_F(SessionTest, WhatOurOwnWaitSaysIsBelievedFirst) {
   guest.Tell(Order::kExit);
   int status = guest.Reap();
   sessions_->NoteExit(pid, status);
+  sessions_->FinishWork();
   EXPECT_TRUE(Gone());
   EXPECT_EQ(Last(Recordings()[0]).process.exit_status, 7);
 }
@@ -224,10 +226,12 @@ TEST_F(SessionTest, ARestartedCollectorContinuesTheRecordingAndMarksTheGap) {
   FakeGuest guest(socket_, pages.Get());
   Welcome(&guest);
   sessions_->SnapshotAll("request", "");
+  sessions_->FinishWork();
   snapshot::Snapshot before = Last(Recordings()[0]);
   Restart();
   Welcome(&guest);
   sessions_->SnapshotAll("request", "");
+  sessions_->FinishWork();
   ASSERT_EQ(Recordings().size(), 1u);
   ASSERT_EQ(Recordings()[0].files.size(), 2u);
   snapshot::Snapshot after = Last(Recordings()[0]);
@@ -257,6 +261,7 @@ TEST_F(SessionTest, AnUnwritableOutputCostsNothingButTheSnapshots) {
   FakeGuest guest(socket_, pages.Get());
   Welcome(&guest);
   sessions_->SnapshotAll("request", "");
+  sessions_->FinishWork();
   EXPECT_EQ(sessions_->Count(), 1u);
   options_.output = directory_.Path() + "/elsewhere";
   guest.Tell(Order::kExit);
@@ -344,6 +349,7 @@ TEST_F(SessionTest, AnEarlierRecordingGoesOnForItsOwnProcessOnly) {
     Restart();
     Welcome(&guest);
     sessions_->SnapshotAll("request", "");
+    sessions_->FinishWork();
     size_t files = 0;
     for (const auto& entry : std::filesystem::directory_iterator(options_.output / name)) files += entry.is_regular_file();
     return files;
@@ -366,6 +372,7 @@ TEST_F(SessionTest, AnEndedProcessIsNotContinuedByANewOneOfItsPid) {
   next.pid = pid;
   next.uid = geteuid();
   ASSERT_TRUE(sessions_->Admit(std::move(next)));
+  sessions_->FinishWork();
   EXPECT_EQ(sessions_->EverAdmitted(), 2u);
   ASSERT_GE(Recordings().size(), 1u);
   EXPECT_NE(Last(Recordings()[0]).process.end, snapshot::End::kRunning);

@@ -1,0 +1,91 @@
+// Long work makes nobody wait longer than a turn, and each session's work is done in its order.
+#include "collector/ingest/work_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+
+namespace leakhunt::ingest {
+namespace {
+
+constexpr uid_t kStranger = 4'000'000, kOther = 4'000'001;
+
+void Spin(int64_t ms) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
+  while (std::chrono::steady_clock::now() < end) Turns::Pause();
+}
+
+void Nothing() {}
+
+TEST(WorkQueue, WhatIsShortIsDoneAtOnce) {
+  WorkQueue queue;
+  std::string order;
+  queue.Add(1, geteuid(), [&] { order += "w"; }, [&] { order += "d"; });
+  EXPECT_EQ(order, "wd");
+  EXPECT_TRUE(queue.Empty());
+  EXPECT_EQ(queue.WaitMs(), -1);
+}
+
+TEST(WorkQueue, LongWorkStandsBackAndGoesOnWhereItWas) {
+  WorkQueue queue;
+  int steps = 0;
+  bool done = false;
+  queue.Add(1, geteuid(), [&] { for (; steps < 10; ++steps) Spin(15); }, [&] { done = true; });
+  EXPECT_LT(steps, 10);
+  int turns = 0;
+  for (; !done && turns < 1000; ++turns) queue.Turn();
+  EXPECT_TRUE(done);
+  EXPECT_EQ(steps, 10);
+  EXPECT_GE(turns, 5);
+}
+
+TEST(WorkQueue, AnothersWorkDoesNotWaitForLongWork) {
+  WorkQueue queue;
+  bool long_done = false, short_done = false;
+  queue.Add(1, geteuid(), [&] { Spin(300); }, [&] { long_done = true; });
+  queue.Add(2, geteuid(), Nothing, [&] { short_done = true; });
+  EXPECT_TRUE(short_done);
+  EXPECT_FALSE(long_done);
+  queue.FinishAll();
+  EXPECT_TRUE(long_done);
+}
+
+TEST(WorkQueue, ASessionsWorkIsDoneInOrderAndMayBeDropped) {
+  WorkQueue queue;
+  std::string order;
+  queue.Add(1, geteuid(), [&] { Spin(50), order += "1"; }, Nothing);
+  queue.Add(1, geteuid(), [&] { order += "2"; }, Nothing);
+  EXPECT_EQ(queue.WaitingOf(1), 2u);
+  queue.DropWaiting(1);
+  queue.Add(1, geteuid(), [&] { order += "3"; }, Nothing);
+  queue.FinishAll();
+  EXPECT_EQ(order, "13");
+  EXPECT_FALSE(queue.Has(1));
+}
+
+TEST(WorkQueue, AStrangersUserWorksOnOneAndRestsAfterATurn) {
+  WorkQueue queue;
+  bool second = false, others = false;
+  queue.Add(1, kStranger, [] { Spin(100); }, Nothing);
+  queue.Add(2, kStranger, [&] { second = true; }, Nothing);
+  queue.Add(3, kOther, [&] { others = true; }, Nothing);
+  EXPECT_TRUE(others);
+  queue.Turn();  // the stranger's user rests
+  EXPECT_FALSE(second);
+  EXPECT_GT(queue.WaitMs(), 0);
+  queue.FinishAll();
+  EXPECT_TRUE(second);
+}
+
+TEST(WorkQueue, WhatWasNotFinishedIsAtTheEndOfTheQueue) {
+  bool finished = false;
+  {
+    WorkQueue queue;
+    queue.Add(1, geteuid(), [&] { Spin(50), finished = true; }, Nothing);
+  }
+  EXPECT_TRUE(finished);
+}
+
+}  // namespace
+}  // namespace leakhunt::ingest
