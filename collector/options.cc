@@ -96,6 +96,8 @@ void AddOptions(CLI::App* app, Options* options) {
        "a snapshot when RSS first passes each size, e.g. 2G,4G,6G");
   text("--max-disk", Into("--max-disk", &options->max_disk_bytes, ParseSize), "SIZE",
        "ceiling for one recording, by thinning (default: 1G)");
+  text("--max-disk-total", Into("--max-disk-total", &options->max_disk_total_bytes, ParseSize), "SIZE",
+       "ceiling for all recordings under DIR: oldest ended ones go first (default: 10G)");
   text(
       "--on-alert", [options](const CLI::results_t& v) { return options->on_alert = v.back(), true; }, "CMD",
       "run CMD with the alert as JSON on stdin when a leak is found, changes or ends");

@@ -30,7 +30,8 @@ struct Options {
   std::string socket;                     // empty: the default address
   int64_t duration_ms = 0;                // 0: no end
   std::vector<uint64_t> snapshot_at_rss;  // ascending bytes
-  uint64_t max_disk_bytes = uint64_t{1} << 30;
+  uint64_t max_disk_bytes = uint64_t{1} << 30;         // of one recording
+  uint64_t max_disk_total_bytes = uint64_t{10} << 30;  // of all recordings in one directory; 0 = no ceiling
   std::string on_alert;  // shell command; empty = none
   std::string http;      // ADDRESS:PORT or unix:PATH; empty = off
   std::vector<std::string> http_hosts;  // further names that a request's Host may have

@@ -11,9 +11,10 @@ namespace leakhunt {
 // "cannot read X: truncated at 4096 of 9000 bytes". Context is added on the way up with Wrap.
 struct Error {
   std::string message;
-  int exit_code = 1;  // what main() leaves with
+  int exit_code = 1;    // what main() leaves with
+  int errno_value = 0;  // where the kernel refused something; 0 = it did not
 
-  Error Wrap(const std::string& context) && { return Error{context + ": " + message, exit_code}; }
+  Error Wrap(const std::string& context) && { return Error{context + ": " + message, exit_code, errno_value}; }
 };
 
 template <typename T>

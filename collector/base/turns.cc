@@ -76,8 +76,8 @@ void Turns::EndTurn() {
   if (SteadyNs() >= turn_ends_ns_) HandOver(Owner::kCaller);
 }
 
-void Turns::Pause() {
-  if (g_turns == nullptr || ++g_calls < kCallsALook) return;
+void Turns::Pause(int calls) {
+  if (g_turns == nullptr || (g_calls += calls) < kCallsALook) return;
   g_calls = 0;
   g_turns->EndTurn();
 }

@@ -145,6 +145,7 @@ Result<int> Serve(const Options& options, record::OnWritten on_written) {
   auto service = Service::Create(options, Mode::kServe, ServiceSignals());
   if (!service) return service.error();
   (*service)->Sessions().SetOnWritten(std::move(on_written));
+  (*service)->Sessions().LookAtOutput();
   auto listening = Listen(address);
   if (!listening) return listening.error();
   if (Status open = (*service)->Door().Open(std::move(*listening)); !open) return open.error();

@@ -26,6 +26,7 @@ constexpr int64_t kStatusPatienceMs = 1000;  // for the parent to reap, when onl
 constexpr int64_t kExecPatienceMs = 1000;    // an exec that was announced and not refused
 constexpr int64_t kStrangersIntervalMs = 100;  // the shortest that another user's program may wish for
 constexpr int kKinLooks = 3;
+constexpr SessionId kKeepersWork = SessionId{1} << 62;  // in the queue, above all sessions
 constexpr size_t kMostWanted = 32;  // snapshots of one process that wait
 constexpr char kDefaultOutput[] = "leakhunt-data";
 
@@ -191,12 +192,44 @@ record::RecorderOptions SessionTable::OptionsOf(const Arrival& arrival, const pr
   recorder.interval_ms = std::max<int64_t>(options_.interval_ms.value_or(wish_ms), 10);
   recorder.rss_thresholds = options_.snapshot_at_rss;
   recorder.max_disk_bytes = options_.max_disk_bytes;
+  KeepOutput(arrival, header.name, &recorder);
   // Told on the loop's thread: it starts a process that dies with the thread that started it.
   recorder.on_written = [this](const std::filesystem::path& recording, uint32_t number) {
     written_.emplace_back(recording, number);
   };
   recorder.on_unwritten = [this, id = next_id_](const std::string& why) { Unwritten(id, why); };
   return recorder;
+}
+
+bool SessionTable::IsRecordingInto(const std::filesystem::path& recording) const {
+  for (const auto& [id, session] : sessions_) {
+    if (session->recorder->Directory().Directory() == recording) return true;
+  }
+  return false;
+}
+
+record::OutputKeeper* SessionTable::KeeperOf(const std::filesystem::path& output) {
+  auto& keeper = keepers_[output];
+  if (keeper != nullptr) return keeper.get();
+  keeper = std::make_unique<record::OutputKeeper>(
+      output, options_.max_disk_total_bytes,
+      [this](const std::filesystem::path& recording) { return IsRecordingInto(recording); }, IsFavoured);
+  record::OutputKeeper* made = keeper.get();
+  work_.Add(
+      kKeepersWork + keepers_.size(), geteuid(), [this, made] { Guarded([&] { made->MarkLost([this] { return stopping_; }); }); }, [] {});
+  return made;
+}
+
+// Keepers of many directories (a program may name its own) are few: only our own user's programs are believed.
+void SessionTable::KeepOutput(const Arrival& arrival, const std::string& program, record::RecorderOptions* options) {
+  record::OutputKeeper* keeper = KeeperOf(options->output);
+  options->on_stored = [keeper, uid = arrival.uid](const std::filesystem::path& recording, uint64_t bytes) {
+    keeper->Wrote(recording, uid, bytes);
+  };
+  options->make_room = [keeper] { return keeper->RemoveOldest(); };
+  options->keep_short = [this, uid = arrival.uid, program](double live_bytes, uint64_t open_handles) {
+    return short_runs_.Keep(uid, program, live_bytes, open_handles);
+  };
 }
 
 record::ProcessFacts SessionTable::FactsOf(const Arrival& arrival, const protocol::ProcessHeader& header,
@@ -490,6 +523,7 @@ void SessionTable::SnapshotOnSignal(const signalfd_siginfo& info) {
 
 void SessionTable::StopAll() {
   if (drain_) drain_();
+  stopping_ = true;
   FinishWork();
   std::vector<SessionId> ids;
   for (const auto& [id, session] : sessions_) ids.push_back(id);
@@ -501,6 +535,11 @@ void SessionTable::StopAll() {
   }
   FinishWork();
   while (!sessions_.empty()) Erase(sessions_.begin()->first);
+  stopping_ = false;
+  if (short_runs_.Folded() > 0) {
+    Notice(std::to_string(short_runs_.Folded()) +
+           " short runs held no more at their end than earlier ones of the same programs, and were not kept");
+  }
 }
 
 }  // namespace leakhunt::ingest

@@ -21,10 +21,12 @@
 
 #include "collector/ingest/allowance.h"
 #include "collector/ingest/event_loop.h"
+#include "collector/ingest/short_runs.h"
 #include "collector/ingest/user_shares.h"
 #include "collector/ingest/work_queue.h"
 #include "collector/options.h"
 #include "collector/record/image_recorder.h"
+#include "collector/record/output_keeper.h"
 
 namespace leakhunt::ingest {
 
@@ -69,6 +71,10 @@ class SessionTable {
 
   // A child of ours was reaped.
   void NoteExit(pid_t pid, int wait_status);
+
+  // Recordings in the given output whose processes ended while no collector was there are marked so, in turns. Later
+  // ones are looked at when a recording begins in them.
+  void LookAtOutput() { (void)KeeperOf(record::AbsoluteOutput(options_.output)); }
 
   // The process started by `-- CMD`: its images are the run's first.
   void SetCommand(pid_t pid) { command_pid_ = pid; }
@@ -133,6 +139,9 @@ class SessionTable {
   void NoteExec(Session* session);
   void Close(Session* session);
   void WorkDone(SessionId id);
+  record::OutputKeeper* KeeperOf(const std::filesystem::path& output);
+  bool IsRecordingInto(const std::filesystem::path& recording) const;
+  void KeepOutput(const Arrival& arrival, const std::string& program, record::RecorderOptions* options);
   void Erase(SessionId id);
 
   EventLoop* loop_;
@@ -151,6 +160,9 @@ class SessionTable {
   UserAllowances requests_;        // snapshots that strangers ask for
   SessionId next_tick_ = 0;        // the session that the next tick begins with
   std::vector<std::pair<std::filesystem::path, uint32_t>> written_;  // not yet told to on_written_
+  std::map<std::filesystem::path, std::unique_ptr<record::OutputKeeper>> keepers_;
+  ShortRuns short_runs_;
+  bool stopping_ = false;
   WorkQueue work_;                 // after what its work uses
   std::map<pid_t, Ancestor> ancestors_;  // images that exec'ed, by pid
   std::map<pid_t, int> reaped_;          // wait statuses of our own children

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 
@@ -196,15 +197,17 @@ void ImageRecorder::AddVitals(const snapshot::SnapshotWriter& writer, snapshot::
   point.leakhunt_bytes = whole(parts.leakhunt_bytes);
 }
 
-void ImageRecorder::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot) {
+Status ImageRecorder::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot) {
   Status written = directory_.Write(writer, snapshot, options_.max_disk_bytes);
-  if (!written) return NoticeUnwritten(written.error());
+  if (!written) return written;
   ClearNotice(WriteTopic());
   vitals_.clear();
   if (options_.on_written && snapshot->process.end == snapshot::End::kRunning)
     options_.on_written(directory_.Directory(), snapshot->number);
+  if (options_.on_stored) options_.on_stored(directory_.Directory(), directory_.LastBytes());
   Detail("wrote " + directory_.Name() + " snapshot " + std::to_string(snapshot->number) + " (" + snapshot->reason +
          ")");
+  return Ok();
 }
 
 std::string ImageRecorder::WriteTopic() const { return "write " + options_.output.native(); }
@@ -247,18 +250,27 @@ void ImageRecorder::Take(const char* reason, const std::string& label) {
   snapshot.time_ms = now_ms;
   Describe(&snapshot);
   AddVitals(writer, &snapshot, true);
-  Write(&writer, &snapshot);
+  if (Status written = Write(&writer, &snapshot); !written) NoticeUnwritten(written.error());
 }
 
 void ImageRecorder::Finish(const Ending& ending) {
-  int64_t now_ms = NowMs();
+  const int64_t now_ms = NowMs();
   RefreshHeader();
+  for (;;) {
+    Status finished = TryFinish(ending, now_ms);
+    if (finished && directory_.LastNumber() == 0) directory_.RemoveEmpty();
+    if (finished) return;
+    if (!MakeRoomForLast(finished.error())) return NoticeUnwritten(finished.error());
+  }
+}
+
+Status ImageRecorder::TryFinish(const Ending& ending, int64_t now_ms) {
   Result<std::filesystem::path> file = directory_.NextFile();
-  if (!file) return NoticeUnwritten(file.error());
+  if (!file) return file.error();
   snapshot::SnapshotWriter writer(*file);
   snapshot::Snapshot snapshot;
   snapshot.reason = ending.reason;
-  if (!Capture(now_ms, false, &writer, &snapshot)) return;
+  if (!Capture(now_ms, false, &writer, &snapshot)) return Ok();
   snapshot.time_ms = now_ms;
   Describe(&snapshot);
   snapshot.process.end = ending.end;
@@ -267,7 +279,25 @@ void ImageRecorder::Finish(const Ending& ending) {
   snapshot.process.signal = ending.signal;
   snapshot.process.replaced_by_exec = ending.replaced_by_exec;
   AddVitals(writer, &snapshot, false);
-  Write(&writer, &snapshot);
+  if (!IsWorthKeeping(writer, snapshot)) return Ok();
+  return Write(&writer, &snapshot);
+}
+
+// What ended otherwise than it meant to is kept in any case, and so is what was seen running.
+bool ImageRecorder::IsWorthKeeping(const snapshot::SnapshotWriter& writer, const snapshot::Snapshot& snapshot) const {
+  const bool as_meant = snapshot.process.end == snapshot::End::kExit;
+  if (!options_.keep_short || directory_.LastNumber() > 0 || facts_.run_first || !as_meant) return true;
+  const double live_bytes = writer.LiveBytes(snapshot::SiteKind::kHeap) + writer.LiveBytes(snapshot::SiteKind::kMmap) +
+                            writer.LiveBytes(snapshot::SiteKind::kThread);
+  return options_.keep_short(live_bytes, snapshot.handle_totals.open + snapshot.handle_totals.untracked);
+}
+
+// The last snapshot says more than those before it: where the disk is full, they make room for it, and then recordings
+// that ended.
+bool ImageRecorder::MakeRoomForLast(const Error& error) {
+  if (error.errno_value != ENOSPC && error.errno_value != EDQUOT) return false;
+  NoticeOnce(WriteTopic(), error.message + "; older snapshots and ended recordings make room for the last one");
+  return directory_.DropOld(2) || (options_.make_room && options_.make_room()) || directory_.DropOld(1);
 }
 
 }  // namespace leakhunt::record

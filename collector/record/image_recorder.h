@@ -36,6 +36,10 @@ struct RecorderOptions {
   uint64_t max_disk_bytes = 0;
   bool may_continue = true;  // false: the process is younger than the collector, or cannot be told from another
   OnWritten on_written;
+  std::function<void(const std::filesystem::path& recording, uint64_t bytes)> on_stored;  // each snapshot
+  std::function<bool()> make_room;  // removes an ended recording; false: there is none
+  // Asked at the end of an image that has no snapshot on disk, with what it holds. False: nothing is kept of it.
+  std::function<bool(double live_bytes, uint64_t open_handles)> keep_short;
   std::function<void(const std::string& why)> on_unwritten;  // told of each failure to write, in words
 };
 
@@ -92,7 +96,10 @@ class ImageRecorder {
   bool Capture(int64_t now_ms, bool alive, snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot);
   void Describe(snapshot::Snapshot* snapshot) const;
   void AddVitals(const snapshot::SnapshotWriter& writer, snapshot::Snapshot* snapshot, bool alive);
-  void Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot);
+  Status Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot);
+  Status TryFinish(const Ending& ending, int64_t now_ms);
+  bool MakeRoomForLast(const Error& error);
+  bool IsWorthKeeping(const snapshot::SnapshotWriter& writer, const snapshot::Snapshot& snapshot) const;
   std::string WriteTopic() const;
   void NoticeUnwritten(const Error& error);
 

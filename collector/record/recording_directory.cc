@@ -142,13 +142,28 @@ Result<std::filesystem::path> RecordingDirectory::NextFile() {
   return directory_ / FileName(last_number_ + 1);
 }
 
+bool RecordingDirectory::DropOld(size_t least) {
+  auto found = snapshot::FindRecordings(directory_);
+  if (!found || found->front().files.size() < least) return false;
+  const auto& files = found->front().files;
+  size_t removed = 0;
+  std::error_code error;
+  for (size_t i = 0; i < files.size(); i += 2) removed += std::filesystem::remove(files[i], error);
+  return removed > 0;
+}
+
+void RecordingDirectory::RemoveEmpty() {
+  rmdir(directory_.c_str());
+}
+
 Status RecordingDirectory::Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot,
                                  uint64_t max_bytes) {
   snapshot->number = last_number_ + 1;
   if (Status written = writer->Write(*snapshot); !written) return written;
   std::error_code error;
   last_number_ = snapshot->number;
-  stored_bytes_ += SizeOnDisk(directory_ / FileName(last_number_));
+  last_bytes_ = SizeOnDisk(directory_ / FileName(last_number_));
+  stored_bytes_ += last_bytes_;
   if (max_bytes == 0 || stored_bytes_ <= max_bytes) return Ok();
   Status thinned = snapshot::Thin(directory_, max_bytes);
   stored_bytes_ = 0;

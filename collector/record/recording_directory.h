@@ -46,6 +46,15 @@ class RecordingDirectory {
   // failure to thin is an error too, but the snapshot is then on disk.
   Status Write(snapshot::SnapshotWriter* writer, snapshot::Snapshot* snapshot, uint64_t max_bytes);
 
+  // Removes every second snapshot, where there are `least` or more of them. False: there are not.
+  bool DropOld(size_t least);
+
+  // Removes the directory when it holds nothing.
+  void RemoveEmpty();
+
+  // Of the snapshot written last.
+  uint64_t LastBytes() const { return last_bytes_; }
+
   // Directory name without its parent; empty until there is one.
   std::string Name() const { return directory_.filename().native(); }
   const std::filesystem::path& Directory() const { return directory_; }
@@ -60,6 +69,7 @@ class RecordingDirectory {
   std::filesystem::path directory_;
   uint32_t last_number_ = 0;
   uint64_t stored_bytes_ = 0;
+  uint64_t last_bytes_ = 0;
 };
 
 // NAME-PID-STARTTIME, with what is awkward in a file name replaced.

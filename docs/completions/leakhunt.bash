@@ -22,7 +22,7 @@ _leakhunt_choices_of() {
     --interval | --duration) echo 500ms 1s 30s 60s 30m ;;
     --pid) ps -eo pid= 2>/dev/null ;;
     --fail-on) echo leaking onset growing-unproven ;;
-    --limit | --filter | --budget | --sample-bytes | --snapshot-at-rss | --max-disk | --min-age | --http | --http-host | --value) echo ;;
+    --limit | --filter | --budget | --sample-bytes | --snapshot-at-rss | --max-disk | --max-disk-total | --min-age | --http | --http-host | --value) echo ;;
     *) return 1 ;;
   esac
 }
