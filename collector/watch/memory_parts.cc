@@ -32,10 +32,11 @@ MemoryParts TakeApart(const ResidentPages& pages, const std::vector<ledger::Addr
   parts.file_bytes = of(MemoryClass::kFile);
   parts.shared_bytes = of(MemoryClass::kShared);
   double rest = std::max(0.0, of(MemoryClass::kAnonymous) + in_stacks - parts.mapped_bytes);
-  const double own_private = std::min(rest, static_cast<double>(heap.own_private_bytes));
+  parts.heap_live_bytes = std::min(rest, heap.live_bytes);
+  // leakhunt takes its own memory before it touches it: what lives is not displaced by it.
+  const double own_private = std::min(rest - parts.heap_live_bytes, static_cast<double>(heap.own_private_bytes));
   parts.leakhunt_bytes = of(MemoryClass::kLeakhunt) + own_private;
   rest -= own_private;
-  parts.heap_live_bytes = std::min(rest, heap.live_bytes);
   const double beyond = rest - parts.heap_live_bytes;
   const double most = std::max(0.0, MostOfAllocator(heap) - parts.heap_live_bytes);
   parts.slack_bytes = heap.inherited && !heap.hidden ? beyond : std::min(beyond, most);

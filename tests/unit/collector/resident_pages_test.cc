@@ -159,6 +159,16 @@ TEST(MemoryParts, TheProgramsMappingsAreTakenByTheirPagesNotTheirSize) {
   EXPECT_NEAR(Sum(parts), static_cast<double>(pages.Map().RssBytes()), 1);
 }
 
+TEST(MemoryParts, LeakhuntsUntouchedMemoryDoesNotDisplaceTheHeap) {
+  const ResidentPages pages(MapOf(2000), PageRuns());
+  HeapFigures heap;
+  heap.live_bytes = heap.total_bytes = 1 << 20;
+  heap.own_private_bytes = 64 << 20;
+  const MemoryParts parts = TakeApart(pages, {}, heap);
+  EXPECT_EQ(parts.heap_live_bytes, 1 << 20);
+  EXPECT_DOUBLE_EQ(Sum(parts), static_cast<double>(pages.Map().RssBytes()));
+}
+
 TEST(MemoryParts, MoreThanTheAllocatorWasAskedForIsNotItsSlack) {
   const ResidentPages pages(MapOf(200 << 10), PageRuns());
   HeapFigures heap;
