@@ -128,19 +128,75 @@ bool Holds(const Import& import, uint64_t from, bool to_hooks, const unwind::Loa
   return to_hooks && !from_deep && value != import.own && value >= object.start && value < object.end;
 }
 
-uint32_t ChangeObject(const unwind::LoadedObject& object, Turn turn, bool to_hooks) {
+// A slot that the loader has yet to fill: it leads into the object's own linkage table, or holds what stands in the file.
+bool IsUnbound(uint64_t value, const Import& import, const unwind::LoadedObject& object) {
+  const auto inside = [&](uint64_t address) { return address >= object.start && address < object.end; };
+  return value == 0 || (value != import.own && (inside(value) || inside(value + object.bias)));
+}
+
+// Objects that may be led to what begins blocks: all that end them were bound when their turn came, and lead to the hooks. Of
+// an object that came between two turns, or was being bound meanwhile, allocations would be seen and their frees would not.
+class Followed {
+ public:
+  void Begin() {
+    if (identities_ == nullptr) identities_ = static_cast<uint64_t*>(sys::MapPrivate(kMost * sizeof(uint64_t)));
+    count_ = 0;
+  }
+  void Add(const unwind::LoadedObject& object) {
+    if (identities_ != nullptr && count_ < kMost) identities_[count_++] = IdentityOf(object);
+  }
+  void Remove(const unwind::LoadedObject& object) {
+    if (uint64_t* at = Find(object); at != nullptr) *at = 0;
+  }
+  bool Has(const unwind::LoadedObject& object) { return Find(object) != nullptr; }
+
+ private:
+  static constexpr uint32_t kMost = 4096;
+
+  static uint64_t IdentityOf(const unwind::LoadedObject& object) { return object.identity ^ object.start; }
+  uint64_t* Find(const unwind::LoadedObject& object) {
+    for (uint32_t i = 0; i < count_; ++i) {
+      if (identities_[i] == IdentityOf(object)) return &identities_[i];
+    }
+    return nullptr;
+  }
+
+  uint64_t* identities_ = nullptr;
+  uint32_t count_ = 0;
+};
+constinit Followed g_followed;  // of whoever holds g_busy
+
+// `*all_bound`: false where a slot of this turn is still to be filled.
+uint32_t ChangeObject(const unwind::LoadedObject& object, Turn turn, bool to_hooks, bool* all_bound) {
   ImportTable table(object);
   uint32_t changed = 0;
+  *all_bound = true;
   ImportTable::Writable writable(table);
   table.ForEach([&](const Import& import) {
     const Binding* binding = Find(import.name);
     if (binding == nullptr || binding->turn != turn) return;
     uint64_t from = to_hooks ? binding->real : binding->hook;
-    if (!Holds(import, from, to_hooks, object) || !writable.Covers(import.slot)) return;
-    sys::StoreRelease(import.slot, to_hooks ? binding->hook : binding->real);
-    ++changed;
+    if (Holds(import, from, to_hooks, object) && writable.Covers(import.slot)) {
+      sys::StoreRelease(import.slot, to_hooks ? binding->hook : binding->real);
+      ++changed;
+    }
+    if (IsUnbound(sys::LoadRelaxed(import.slot), import, object)) *all_bound = false;
   });
   return changed;
+}
+
+uint32_t LeadToHooks(const unwind::LoadedObject& object, Turn turn) {
+  if (turn != Turn::kEnds && !g_followed.Has(object)) return 0;
+  bool all_bound = false;
+  const uint32_t changed = ChangeObject(object, turn, true, &all_bound);
+  if (turn == Turn::kEnds && all_bound) g_followed.Add(object);
+  if (turn == Turn::kMoves && !all_bound) g_followed.Remove(object);
+  return changed;
+}
+
+uint32_t LeadBack(const unwind::LoadedObject& object, Turn turn) {
+  bool ignored = false;
+  return ChangeObject(object, turn, false, &ignored);
 }
 
 Redirection Redirect(bool to_hooks) {
@@ -150,9 +206,12 @@ Redirection Redirect(bool to_hooks) {
   if (!IsInitialized() || seen == pid || !sys::CompareExchange(&g_busy, seen, pid)) return result;
   __atomic_thread_fence(__ATOMIC_SEQ_CST);  // partner: UnloadBegins
   if (__atomic_load_n(&g_unloading, __ATOMIC_SEQ_CST) == 0) {
+    g_followed.Begin();
     for (int i = 0; i < kTurns; ++i) {
       Turn turn = static_cast<Turn>(to_hooks ? i : kTurns - 1 - i);
-      ForEachObject([&](const unwind::LoadedObject& object) { result.changed += ChangeObject(object, turn, to_hooks); });
+      ForEachObject([&](const unwind::LoadedObject& object) {
+        result.changed += to_hooks ? LeadToHooks(object, turn) : LeadBack(object, turn);
+      });
     }
     result.done = true;
   }
