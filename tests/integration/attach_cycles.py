@@ -188,7 +188,7 @@ def python3(options, work):
 
 
 def report(options, recording, *arguments):
-    answer = subprocess.run([options.bin / "leakhunt-report", "top-sites", recording, "--format", "json", *arguments],
+    answer = subprocess.run([options.bin / "leakhunt-report", "top-sites", recording, "--snapshot", "end", "--format", "json", *arguments],
                             stdout=subprocess.PIPE, check=True, timeout=60)
     return json.loads(answer.stdout)
 

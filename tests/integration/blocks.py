@@ -37,7 +37,7 @@ def main():
     shutil.rmtree(options.work, ignore_errors=True)
     subprocess.run([os.path.join(options.bin, "leakhunt-collect"), "--quiet", "--output", options.work, "--",
                     options.program], check=True, timeout=60)
-    shown = subprocess.run([os.path.join(options.bin, "leakhunt-report"), "top-sites", options.work, "--format", "json",
+    shown = subprocess.run([os.path.join(options.bin, "leakhunt-report"), "top-sites", options.work, "--snapshot", "end", "--format", "json",
                             "--limit", "0"], stdout=subprocess.PIPE, check=True, timeout=60)
     found = {}
     for site in json.loads(shown.stdout)["sites"]:

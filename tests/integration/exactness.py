@@ -65,7 +65,7 @@ def run_leakhunt(command, work, programs):
          recording, "--"] + command,
         stdout=open(os.path.join(work, "leakhunt.stdout"), "wb"), stdin=subprocess.DEVNULL, timeout=120)
     shown = subprocess.run(
-        [os.path.join(programs, "leakhunt-report"), "top-sites", recording, "--format", "json", "--limit", "1000000"],
+        [os.path.join(programs, "leakhunt-report"), "top-sites", recording, "--snapshot", "end", "--format", "json", "--limit", "1000000"],
         stdout=subprocess.PIPE, check=True, timeout=60)
     answer = json.loads(shown.stdout)
     assert answer["sampling"]["mode"] == "exact", answer["sampling"]

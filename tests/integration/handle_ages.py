@@ -30,7 +30,7 @@ def main():
                            recording, "--socket", os.path.join(options.work, "socket"), "--", options.program],
                           stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
     age, quiet = (float(word) for word in said.split())
-    shown = subprocess.run([os.path.join(options.bin, "leakhunt-report"), "handles", recording, "--format", "json"],
+    shown = subprocess.run([os.path.join(options.bin, "leakhunt-report"), "handles", recording, "--snapshot", "end", "--format", "json"],
                            stdout=subprocess.PIPE, check=True, timeout=60)
     ages = [site["oldest_age_s"] for site in json.loads(shown.stdout)["sites"] if site["open"] == 1]
     print(f"open for {age:.2f} s after {quiet:.2f} s without any opening; by the report {ages}")

@@ -56,7 +56,7 @@ def run_case(programs, program, name, work):
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, cwd=work)
     if done.returncode != 0:
         return done.returncode, done.stdout + done.stderr, None
-    shown = subprocess.run([os.path.join(programs, "leakhunt-report"), "handles", recording, "--format", "json",
+    shown = subprocess.run([os.path.join(programs, "leakhunt-report"), "handles", recording, "--snapshot", "end", "--format", "json",
                             "--limit", "0"], stdout=subprocess.PIPE, check=True, timeout=60)
     return 0, done.stdout, json.loads(shown.stdout)
 

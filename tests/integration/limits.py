@@ -80,7 +80,7 @@ class Cases:
     def kept(self, data):
         if not list(data.glob("*/*.lhs")):
             return 0
-        shown = subprocess.run([self.options.bin / "leakhunt-report", "top-sites", data, "--format", "json", "--limit", "0"],
+        shown = subprocess.run([self.options.bin / "leakhunt-report", "top-sites", data, "--snapshot", "end", "--format", "json", "--limit", "0"],
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
         if shown.returncode != 0:
             return 0

@@ -24,7 +24,7 @@ def main():
     plugins = [str(options.programs / f"libheap_plugin_{letter}.so") for letter in "ab"]
     subprocess.run([options.bin / "leakhunt-collect", "--quiet", "--sample-bytes", "1", "--output", options.work, "--",
                     options.programs / "many_loads", *plugins, str(ROUNDS)], check=True, timeout=100)
-    answer = json.loads(subprocess.run([options.bin / "leakhunt-report", "top-sites", options.work, "--format", "json",
+    answer = json.loads(subprocess.run([options.bin / "leakhunt-report", "top-sites", options.work, "--snapshot", "end", "--format", "json",
                                         "--limit", "0"], stdout=subprocess.PIPE, check=True, timeout=60).stdout)
     blocks = collections.Counter()
     for site in answer["sites"]:

@@ -38,7 +38,7 @@ def main():
         time.sleep(0.02)
     assert collector.returncode == 0, collector.returncode
     print(f"collector: {peak:.1f} MiB at its peak (bound {MOST_MIB:.1f})")
-    answer = subprocess.run([options.bin / "leakhunt-report", "top-sites", options.work, "--format", "csv", "--limit", "0"],
+    answer = subprocess.run([options.bin / "leakhunt-report", "top-sites", options.work, "--snapshot", "end", "--format", "csv", "--limit", "0"],
                             stdout=subprocess.PIPE, check=True, timeout=100, text=True)
     sites = [site for site in csv.DictReader(answer.stdout.splitlines())
              if site["where"].startswith("Allocate") and (site["live_count"], site["live_bytes"]) == ("1", "40")]

@@ -15,7 +15,7 @@ check() {  # what it means, LD_PRELOAD
   truth=$(LD_PRELOAD=$2 "$prefix/bin/leakhunt-collect" --quiet --sample-bytes 1 --socket "$work/socket" \
     --output "$work/$1" -- "$programs/mapping_churn")
   status=$?
-  found=$("$prefix/bin/leakhunt-report" top-sites "$work/$1" --format json --limit 0 |
+  found=$("$prefix/bin/leakhunt-report" top-sites "$work/$1" --snapshot end --format json --limit 0 |
     jq -r '[.sites[] | select(.kind == "mmap" and any(.stack[]; .function == "main"))] |
            "\(map(.reserved_bytes) | add) \(map(.live_count.value) | add)"')
   [ $status -eq 0 ] && [ -n "$truth" ] && [ "$found" = "$truth" ] && { echo "ok    $1: $found"; return; }

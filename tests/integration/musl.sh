@@ -36,9 +36,9 @@ musl-gcc -g -O1 -fno-builtin -o "$work/program" "$work/program.c" -pthread || ex
 alone=$("$work/program" 2>&1; echo "status $?")
 under=$("$prefix/bin/leakhunt-collect" --quiet --sample-bytes 1 --output "$work/data" -- "$work/program" 2>&1; echo "status $?")
 [ "$alone" = "$under" ] || { printf 'alone: %s\nunder leakhunt: %s\n' "$alone" "$under"; exit 1; }
-blocks=$("$prefix/bin/leakhunt-report" top-sites "$work/data" --format json --limit 0 2>/dev/null |
+blocks=$("$prefix/bin/leakhunt-report" top-sites "$work/data" --snapshot end --format json --limit 0 2>/dev/null |
   jq '[.sites[] | select(any(.stack[]; .function == "Keep")) | .live_count.value] | add')
 [ "$blocks" = 700 ] || { echo "$blocks blocks of 700 kept"; exit 1; }
-open=$("$prefix/bin/leakhunt-report" handles "$work/data" --format json --limit 0 2>/dev/null | jq '[.sites[].open] | add')
+open=$("$prefix/bin/leakhunt-report" handles "$work/data" --snapshot end --format json --limit 0 2>/dev/null | jq '[.sites[].open] | add')
 [ "$open" = 3 ] || { echo "$open handles of 3 open"; exit 1; }
 echo "musl: $under; 700 blocks and 3 handles with their call sites"

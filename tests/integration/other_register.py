@@ -22,7 +22,7 @@ def main():
     shutil.rmtree(options.work, ignore_errors=True)
     subprocess.run([options.bin / "leakhunt-collect", "--quiet", "--sample-bytes", "1", "--output", options.work, "--",
                     options.program], check=True, timeout=60)
-    answer = json.loads(subprocess.run([options.bin / "leakhunt-report", "top-sites", options.work, "--format", "json"],
+    answer = json.loads(subprocess.run([options.bin / "leakhunt-report", "top-sites", options.work, "--snapshot", "end", "--format", "json"],
                                        stdout=subprocess.PIPE, check=True, timeout=60).stdout)
     site = answer["sites"][0]
     functions = [frame["function"] for frame in site["stack"]]

@@ -59,7 +59,7 @@ def one_run(options, mix, mode, seed):
     done = subprocess.run(collect + [options.program, mix, str(held)], stdout=subprocess.PIPE, check=True,
                           env={**os.environ, "LEAKHUNT_SEED": str(seed)}, timeout=120,
                           preexec_fn=options.cgroup.enter if mode == "thinned" else None)
-    shown = subprocess.run([os.path.join(options.bin, "leakhunt-report"), "top-sites", recording, "--format", "json",
+    shown = subprocess.run([os.path.join(options.bin, "leakhunt-report"), "top-sites", recording, "--snapshot", "end", "--format", "json",
                             "--symbols", "off", "--limit", "1"], stdout=subprocess.PIPE, check=True, timeout=60)
     answer = json.loads(shown.stdout)
     if mode == "thinned":

@@ -61,7 +61,7 @@ def snapshot_now(collector, data):
 
 
 def held(options, data):
-    shown = subprocess.run([options.bin / "leakhunt-report", "top-sites", data, "--format", "json", "--limit", "0"],
+    shown = subprocess.run([options.bin / "leakhunt-report", "top-sites", data, "--snapshot", "end", "--format", "json", "--limit", "0"],
                            stdout=subprocess.PIPE, check=True, timeout=60)
     answer = json.loads(shown.stdout)
     sites = [site for site in answer["sites"] if any(frame["function"] == "Hold" for frame in site["stack"])]

@@ -30,7 +30,7 @@ class Runs:
         return ran, data
 
     def report(self, command, data):
-        shown = subprocess.run([self.options.bin / "leakhunt-report", command, data, "--format", "json", "--limit", "0"],
+        shown = subprocess.run([self.options.bin / "leakhunt-report", command, data, *(["--snapshot", "end"] if command in ("top-sites", "handles") else []), "--format", "json", "--limit", "0"],
                                stdout=subprocess.PIPE, check=True, timeout=60)
         return json.loads(shown.stdout)
 
