@@ -98,13 +98,16 @@ class Cases:
     def flood(self):
         with self.collector("flood") as collector:
             def act():
+                welcomed, began = 0, time.monotonic()
                 for _ in range(400):
                     connection = stranger.connect(collector.socket)
-                    stranger.send(connection, stranger.HELLO, stranger.pages(b"flood"))
-                    stranger.answer(connection)
+                    memfd = stranger.pages(b"flood")
+                    stranger.send(connection, stranger.HELLO, memfd)
+                    welcomed += stranger.answer(connection) == stranger.WELCOME
                     connection.close()
-                return 0
-            as_user(NOBODY, act)
+                    os.close(memfd)
+                return 100 <= welcomed <= 130 + 21 * (time.monotonic() - began)
+            self.expect("400 new images of one user begin at a bounded rate", as_user(NOBODY, act) == 1)
             self.expect("another program is welcomed after 400 new images of one user",
                         self.hello(collector.socket, b"root", uid=0) == stranger.WELCOME)
         made = len(list(collector.output.glob("flood-*")))
@@ -119,11 +122,11 @@ class Cases:
                 connection.settimeout(5)
                 for number in range(300):
                     connection.send(stranger.message(stranger.SNAPSHOT, b"%d" % number))
-                time.sleep(1)
+                time.sleep(1.5)
                 return 0
-            as_user(NOBODY, act)
+            as_user(0, act)  # whose snapshots are made at once
         made = len(collector.recordings("asker"))
-        self.expect("300 requests at once make as many snapshots as are allowed", 2 <= made <= 40, made)
+        self.expect("300 requests at once make as many snapshots as are allowed", 15 <= made <= 23, made)
 
     def adoption(self):
         """A stranger hands over a connection, as a collector that leaves does."""
