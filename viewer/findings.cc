@@ -61,8 +61,8 @@ double Correlation(const std::vector<double>& a, const std::vector<double>& b) {
 
 // Blocks (or handles) a second.
 double UnitsPerS(const JudgedSite& site) {
-  if (site.handles || site.live.value <= 0) return site.verdict.rate_per_s.value;
-  return site.verdict.rate_per_s.value * site.live_count.value / site.live.value;
+  if (site.handles || site.live.value <= 0) return site.verdict.rate_while_active.value;
+  return site.verdict.rate_while_active.value * site.live_count.value / site.live.value;
 }
 
 // One for one, and in the same snapshots: what leaks the one leaks the other.
@@ -95,7 +95,7 @@ class Maker {
   void SumRates(const std::vector<size_t>& sites) {
     for (size_t i : sites) {
       const JudgedSite& site = judged_.sites[i];
-      if (Proven(site)) leaked_per_s_[site.handles] += std::max(0.0, site.verdict.rate_per_s.value);
+      if (Proven(site)) leaked_per_s_[site.handles] += std::max(0.0, site.verdict.rate_while_active.value);
     }
   }
 
@@ -137,7 +137,7 @@ class Maker {
     const JudgedSite& first = First(finding);
     bool proven = Proven(first);
     for (size_t i : finding.sites) {
-      if (judged_.sites[i].handles == first.handles) finding.rate_per_s += judged_.sites[i].verdict.rate_per_s.value;
+      if (judged_.sites[i].handles == first.handles) finding.rate_per_s += judged_.sites[i].verdict.rate_while_active.value;
     }
     double all = leaked_per_s_[first.handles];
     if (proven && all > 0) finding.share = finding.rate_per_s / all;
@@ -163,11 +163,12 @@ class Maker {
   }
 
   std::string Impact(const Finding& finding, const JudgedSite& first, const verdict::TimeToLimit* limit) const {
-    const auto& rate = first.verdict.rate_per_s;
+    const auto& rate = first.verdict.rate_while_active;
     std::string text = PerTime(finding.rate_per_s, first.handles);
     if (finding.sites.size() == 1) {
       text += fmt::format(" [{}, {}]", PerTime(rate.low, first.handles), PerTime(rate.high, first.handles));
     }
+    if (first.verdict.active_until_ms > 0) text += ", until " + verdict::ClockTime(first.verdict.active_until_ms) + "; idle since";
     if (finding.share) text += fmt::format(", {:.0f} % of what leaks", *finding.share * 100);
     text += first.handles ? fmt::format("; {} open", verdict::Count(first.live.value))
                           : fmt::format("; {} live in {} blocks", Bytes(first.live.value), Count(first.live_count.value));

@@ -137,13 +137,14 @@ class Judging {
 
   static void Merge(const SiteVerdict& verdict, const verdict::History& history, JudgedSite& site) {
     bool first = site.points.empty();
-    snapshot::Estimate rate = site.verdict.rate_per_s;
+    snapshot::Estimate rate = site.verdict.rate_per_s, active = site.verdict.rate_while_active;
     if (first || Concern(verdict.verdict) < Concern(site.verdict.verdict)) {
       site.verdict = verdict;
       site.points = PointsOf(history);
-      if (!first) Add(rate, site.verdict.rate_per_s);
+      if (!first) Add(rate, site.verdict.rate_per_s), Add(active, site.verdict.rate_while_active);
     } else {
       Add(verdict.rate_per_s, site.verdict.rate_per_s);
+      Add(verdict.rate_while_active, site.verdict.rate_while_active);
     }
   }
 

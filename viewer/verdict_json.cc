@@ -12,6 +12,8 @@ Json VerdictPart(const JudgedSite& site) {
   for (const auto& [time_ms, live] : site.points) points.push_back({TimeJson(time_ms), NumberJson(live)});
   Json json = {{"verdict", verdict::VerdictName(v.verdict)}, {"confidence", NumberJson(v.confidence)}};
   json[site.handles ? "rate_per_s" : "rate_bytes_per_s"] = RateJson(v.rate_per_s);
+  json["active_until"] = TimeJson(v.active_until_ms);
+  json["rate_while_active"] = RateJson(v.rate_while_active);
   json["onset"] = TimeJson(v.onset_ms);
   json["evidence"] = {{"trend", v.evidence.trend}, {"cohorts", v.evidence.cohorts}, {"hazard", v.evidence.hazard}};
   json["agrees"] = {{"trend", v.evidence.trend_agrees}, {"cohorts", v.evidence.cohorts_agree}, {"hazard", v.evidence.hazard_agrees}};

@@ -58,6 +58,11 @@ std::string PerTime(double per_s, bool handles) {
   return fmt::format("{:.{}f} handles/{}", value, std::abs(value) < 10 ? 1 : 0, unit->name);
 }
 
+std::string ClockTime(int64_t unix_ms) {
+  int64_t s = (unix_ms / 1000 % 86400 + 86400) % 86400;
+  return fmt::format("{:02}:{:02}:{:02} UTC", s / 3600, s / 60 % 60, s % 60);
+}
+
 std::string Probability(double p) { return p < 1e-12 ? "p < 1e-12" : fmt::format("p = {:.2g}", p); }
 
 }  // namespace leakhunt::verdict

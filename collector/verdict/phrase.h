@@ -12,6 +12,8 @@ std::string Duration(double ms);          // "16 min", "2.5 h", "3 days"
 std::string Percent(double fraction);     // "99.9 %"
 std::string Amount(double value, bool handles);     // bytes, or a count of handles
 std::string PerTime(double per_s, bool handles);    // "2.0 MiB/min", "3.1 handles/h": the unit that gives a number >= 1
+// "00:46:32 UTC".
+std::string ClockTime(int64_t unix_ms);
 std::string Probability(double p);        // "p = 0.003", "p < 1e-12"
 
 }  // namespace leakhunt::verdict

@@ -131,6 +131,9 @@ class ProcessJudge {
       ++out_.leaking_sites;
       out_.confidence = std::max(out_.confidence, site.verdict.confidence);
       const Estimate& rate = site.verdict.rate_per_s;
+      out_.active_until_ms = std::max(out_.active_until_ms, site.verdict.active_until_ms);
+      works_on_ |= site.verdict.active_until_ms == 0;
+      (site.handles ? active_handles_ : active_) += site.verdict.rate_while_active.value;
       size_t which = site.handles ? 1 : 0;
       ++count_[which];
       leak_[which].value += rate.value;
@@ -138,6 +141,7 @@ class ProcessJudge {
       high2[which] += std::pow(rate.high - rate.value, 2);
       if (!site.handles) AddRate(rate, &by_kind_[static_cast<size_t>(site.kind)]);
     }
+    if (works_on_) out_.active_until_ms = 0;
     for (size_t which : {0u, 1u}) {
       leak_[which].low = std::max(0.0, leak_[which].value - std::sqrt(low2[which]));
       leak_[which].high = leak_[which].value + std::sqrt(high2[which]);
@@ -297,12 +301,20 @@ class ProcessJudge {
                        LimitText(cause.limit));
   }
 
+  std::string IdleSentence() const {
+    bool handles = out_.growth == GrowthClass::kHandle;
+    return fmt::format("leak: grew {} at {} site{} until {}, idle since; what leaked is still held",
+                       PerTime(handles ? active_handles_ : active_, handles), out_.leaking_sites,
+                       out_.leaking_sites == 1 ? "" : "s", ClockTime(out_.active_until_ms));
+  }
+
   std::string Sentence() const {
     bool handles = out_.growth == GrowthClass::kHandle;
     std::string rate = PerTime(handles ? out_.handles_per_s.value : out_.rate_per_s.value, handles);
     switch (out_.verdict) {
       case Verdict::kLeaking:
       case Verdict::kOnset:
+        if (out_.active_until_ms > 0) return IdleSentence() + BesideLeak();
         return fmt::format("leaking {} at {} site{}{}{}", rate, out_.leaking_sites, out_.leaking_sites == 1 ? "" : "s",
                            LimitText(LeakLimit()), BesideLeak());
       case Verdict::kGrowingUnproven:
@@ -324,6 +336,8 @@ class ProcessJudge {
   int count_[2] = {0, 0};
   Estimate by_kind_[3];          // of leaks of memory
   std::vector<bool> part_grows_;
+  bool works_on_ = false;        // some leaking site's process was not idle at the end
+  double active_ = 0, active_handles_ = 0;  // a second, of the leaking sites while the process worked
   ProcessVerdict out_;
 };
 

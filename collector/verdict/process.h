@@ -61,6 +61,7 @@ struct ProcessVerdict {
   std::vector<MemoryPart> parts;         // at the last point where RSS was taken apart; empty when it never was
   std::optional<TimeToLimit> limit;      // the first to be met
   int leaking_sites = 0;
+  int64_t active_until_ms = 0;           // of a leak, when the process went idle; 0 = it works on
   std::string text;                      // one sentence
 };
 

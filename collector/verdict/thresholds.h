@@ -30,6 +30,10 @@ struct Thresholds {
   // Late hazard: deaths expected of one old block over the span of the growth.
   double hazard = 0.30;
   double hazard_high = 0.75;  // upper 95 % limit of the same
+  // The end of a busy span.
+  double idle_rate = 0.1;         // work a second, of what it was before, that counts as idle
+  int64_t min_busy_ms = 20'000;   // a shorter busy span is a start-up
+  int64_t min_idle_ms = 4'000;
   // Other verdicts.
   double startup_live_share = 0.8;  // of the live blocks born in the first part of the run
   double startup_births = 0.15;     // that part

@@ -55,6 +55,8 @@ struct SiteVerdict {
   double confidence = 0;  // 0..1
   snapshot::Estimate rate_per_s;  // bytes (or handles) a second
   int64_t onset_ms = 0;   // 0 = from the start, or not known
+  int64_t active_until_ms = 0;  // of a leak of a process that is idle since: when its work ended; 0 = it works on
+  snapshot::Estimate rate_while_active;  // until then; `rate_per_s` is the growth since. Both equal while it works
   Evidence evidence;
   std::string needs;      // what would decide it: "needs about 40 minutes more at this rate"; empty when decided
 };

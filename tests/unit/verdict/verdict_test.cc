@@ -169,6 +169,49 @@ TEST(Judge, NothingAtAllIsInconclusive) {
   EXPECT_TRUE(Judge({}).empty());
 }
 
+// Load for 60 s, then `after` of it.
+Plan LoadThen(double after, double span_s = 150) {
+  Plan plan;
+  plan.span_s = span_s;
+  plan.interval_s = 1;
+  plan.load = [=](double t) { return t < 60 ? 1.0 : after; };
+  return plan;
+}
+
+TEST(Judge, ALeakStandsWhileTheProcessIsIdle) {
+  for (double after : {0.0, 0.01}) {
+    SiteVerdict verdict = JudgeOne(SteadyLeak(LoadThen(after), 20));
+    EXPECT_EQ(verdict.verdict, Verdict::kLeaking) << after << " " << VerdictName(verdict.verdict);
+    EXPECT_NEAR(static_cast<double>(verdict.active_until_ms), static_cast<double>(corpus::ToMs(60)), 3000);
+    EXPECT_NEAR(verdict.rate_while_active.value, 20'000, 3000);
+    EXPECT_LT(verdict.rate_per_s.value, 1000);
+  }
+}
+
+TEST(Judge, ALeakThatIsFreedWhileIdleIsGone) {
+  Simulation sim(1, LoadThen(0));
+  sim.Arrivals(20, [&](double t) { sim.DiesAt(sim.Born(t, 1000), 100); });
+  SiteVerdict verdict = JudgeOne(sim.Run());
+  EXPECT_TRUE(verdict.verdict != Verdict::kLeaking && verdict.verdict != Verdict::kOnset) << VerdictName(verdict.verdict);
+}
+
+TEST(Judge, AsMuchWorkWithoutGrowthEndsALeak) {
+  Plan plan = LoadThen(1, 240);
+  Simulation sim(1, plan);
+  sim.Arrivals(20, [&](double t) { sim.Born(t, 1000); }, 0, 60);
+  SiteVerdict verdict = JudgeOne(sim.Run());
+  EXPECT_TRUE(verdict.verdict != Verdict::kLeaking && verdict.verdict != Verdict::kOnset) << VerdictName(verdict.verdict);
+}
+
+TEST(Judge, ATableOfAShortStartIsNoLeakOfAnIdleProcess) {
+  Plan plan;
+  plan.span_s = 120;
+  plan.interval_s = 1;
+  plan.load = [](double t) { return t < 12 ? 1.0 : 0.0; };
+  SiteVerdict verdict = JudgeOne(SteadyLeak(plan, 100));
+  EXPECT_TRUE(verdict.verdict != Verdict::kLeaking && verdict.verdict != Verdict::kOnset) << VerdictName(verdict.verdict);
+}
+
 TEST(Judge, HandlesAreJudgedByCount) {
   Plan plan = Hour();
   plan.handles = true;
