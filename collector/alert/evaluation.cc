@@ -83,6 +83,7 @@ struct Material {
   verdict::HistoryBuilder builder;
   std::vector<snapshot::VitalsPoint> vitals;
   std::optional<Snapshot> last;
+  int64_t first_ms = 0;  // of the oldest snapshot read
 };
 
 Result<Material> Read(const std::filesystem::path& directory) {
@@ -96,6 +97,7 @@ Result<Material> Read(const std::filesystem::path& directory) {
     auto read = snapshot::ReadSnapshot(files[(i + 1) * files.size() / take - 1]);
     if (!read) continue;
     material.builder.Add(*read);
+    if (!material.last) material.first_ms = read->time_ms;
     material.vitals.insert(material.vitals.end(), read->vitals.begin(), read->vitals.end());
     material.last = std::move(*read);
   }
@@ -148,6 +150,7 @@ Result<verdict::AlertInput> Evaluate(const std::filesystem::path& recording) {
   std::vector<verdict::SiteVerdict> verdicts = verdict::Judge(histories.sites);
   verdict::AlertInput input;
   input.time_ms = material->last->time_ms;
+  input.watched_ms = input.time_ms - material->first_ms;
   input.name = material->last->process.name;
   input.pid = material->last->process.pid;
   input.process = verdict::JudgeProcess(material->vitals, material->last->limits, Judged(histories.ids, verdicts));

@@ -16,6 +16,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kQuietToClear = 3;
+constexpr double kSureEnough = 0.9;
+constexpr int64_t kLongEnoughMs = 120'000;  // a cache that fills looks like a leak for as long as it fills
 constexpr double kRateChange = 2;
 constexpr double kLimitSteps[] = {3600, 900, 300};  // seconds
 constexpr size_t kSuspectsInLine = 3;
@@ -38,6 +40,12 @@ double SecondsLeft(const AlertInput& input) {
 
 const char* UnitOf(const TimeToLimit& limit) {
   return LimitsHandles(limit) ? "handles" : LimitsThreads(limit) ? "threads" : "bytes";
+}
+
+// Somebody is woken by the first alert: it waits for evidence, unless the limit does not.
+bool WorthWaking(const AlertInput& input) {
+  bool long_enough = input.watched_ms >= kLongEnoughMs || SecondsLeft(input) * 1000 < kLongEnoughMs;
+  return input.process.confidence >= kSureEnough && long_enough;
 }
 
 Json EstimateJson(const snapshot::Estimate& e) { return {{"value", e.value}, {"low", e.low}, {"high", e.high}}; }
@@ -98,6 +106,7 @@ std::optional<Alert> AlertState::Update(const AlertInput& input) {
   }
   quiet_ = 0;
   if (!raised_) {
+    if (!WorthWaking(input)) return std::nullopt;
     raised_ = true;
     Remember(input);
     return Alert{AlertKind::kRaised, "", input};

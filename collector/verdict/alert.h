@@ -22,6 +22,7 @@ struct Suspect {
 
 struct AlertInput {
   int64_t time_ms = 0;
+  int64_t watched_ms = 0;  // since the process was first seen
   std::string name;  // of the process
   int pid = 0;
   ProcessVerdict process;
@@ -39,7 +40,8 @@ struct Alert {
 // One object a process image.
 class AlertState {
  public:
-  // Feeds the newest verdict. Returns an alert when there is something new to say: a leak is raised once, said again
+  // Feeds the newest verdict. Returns an alert when there is something new to say: a leak is raised once, when its
+  // confidence is at least 0.9 and the process was watched for two minutes or its limit is nearer than that; said again
   // when its rate has doubled, a site has joined or the time to the limit has passed below 1 h, 15 min or 5 min, and
   // cleared after three verdicts in a row without it.
   std::optional<Alert> Update(const AlertInput& input);

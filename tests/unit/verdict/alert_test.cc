@@ -10,6 +10,8 @@ namespace {
 AlertInput Leak(double per_s, double seconds_left, std::vector<uint64_t> sites = {1}) {
   AlertInput input;
   input.time_ms = 1'700'000'000'000;
+  input.watched_ms = 600'000;
+  input.process.confidence = 0.95;
   input.name = "server";
   input.pid = 4242;
   input.process.verdict = Verdict::kLeaking;
@@ -40,6 +42,26 @@ TEST(Alert, IsRaisedOnceAndNotRepeated) {
   ASSERT_TRUE(alert);
   EXPECT_EQ(alert->kind, AlertKind::kRaised);
   for (int i = 0; i < 50; ++i) EXPECT_FALSE(state.Update(Leak(1000 + i, 1e6 - i)));
+}
+
+TEST(Alert, WaitsForTwoMinutesUnlessTheLimitIsNearer) {
+  AlertState state;
+  AlertInput young = Leak(1000, 1e6);
+  young.watched_ms = 119'000;
+  EXPECT_FALSE(state.Update(young));
+  EXPECT_FALSE(state.raised());
+  AlertInput urgent = Leak(1000, 100);
+  urgent.watched_ms = 20'000;
+  EXPECT_TRUE(AlertState().Update(urgent));
+  EXPECT_TRUE(state.Update(Leak(1000, 1e6)));
+}
+
+TEST(Alert, WaitsForConfidence) {
+  AlertState state;
+  AlertInput unsure = Leak(1000, 100);
+  unsure.process.confidence = 0.89;
+  EXPECT_FALSE(state.Update(unsure));
+  EXPECT_TRUE(state.Update(Leak(1000, 1e6)));
 }
 
 TEST(Alert, IsSaidAgainWhenTheRateDoubles) {
