@@ -185,8 +185,9 @@ std::string WorseOf(const std::string& a, const std::string& b) {
 bool MoreSerious(const JudgedSite& a, const JudgedSite& b) {
   int x = Concern(a.verdict.verdict), y = Concern(b.verdict.verdict);
   if (x != y) return x < y;
-  if (x <= 2 && a.verdict.rate_per_s.value != b.verdict.rate_per_s.value && a.handles == b.handles) {
-    return a.verdict.rate_per_s.value > b.verdict.rate_per_s.value;
+  double of_a = a.verdict.rate_while_active.value, of_b = b.verdict.rate_while_active.value;
+  if (x <= 2 && of_a != of_b && a.handles == b.handles) {
+    return of_a > of_b;
   }
   if (a.handles != b.handles) return b.handles;
   return a.live.value > b.live.value;

@@ -126,7 +126,7 @@ std::vector<verdict::Suspect> Suspects(const Material& material, const std::vect
     if (!IsSuspect(verdicts[i]) || site == sites.end()) continue;
     bool handles = ids[i].kind >= verdict::kHandleSite;
     found.push_back(
-        {ids[i], {"", ids[i].content_hash, handles, verdicts[i].verdict, verdicts[i].rate_per_s, site->second.live}});
+        {ids[i], {"", ids[i].content_hash, handles, verdicts[i].verdict, verdicts[i].rate_while_active, site->second.live}});
   }
   // Memory before handles (their rates do not compare), the fastest first.
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {

@@ -121,7 +121,8 @@ std::string AlertLine(const Alert& alert) {
   const AlertInput& now = alert.now;
   std::string who = fmt::format("{}[{}]", now.name, now.pid);
   if (alert.kind == AlertKind::kCleared) return fmt::format("LEAK CLEARED: {} {}", who, now.process.text);
-  std::string line = fmt::format("LEAK: {} {}", who, Rates(now.process));
+  bool idle = now.process.active_until_ms > 0;
+  std::string line = fmt::format("LEAK: {} {}", who, idle ? now.process.text : Rates(now.process));
   if (const TimeToLimit* limit = LimitOf(now)) {
     line += fmt::format(", {} to the {} limit", Duration(limit->seconds * 1000), limit->kind);
   }

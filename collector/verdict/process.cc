@@ -250,6 +250,7 @@ class ProcessJudge {
   }
 
   std::optional<TimeToLimit> LimitOfCause(const GrowthCause& cause) const {
+    if (out_.active_until_ms > 0 && !HasReasonOfItsOwn(cause.growth)) return std::nullopt;
     LimitOffers offers(vitals_.back(), limits_);
     if (cause.growth == GrowthClass::kHandle) offers.Handles(cause.rate_per_s);
     else if (cause.growth != GrowthClass::kFileCache) offers.Memory(cause.rate_per_s);
@@ -268,7 +269,7 @@ class ProcessJudge {
   }
 
   std::optional<TimeToLimit> FirstLimit() const {
-    if (vitals_.empty()) return std::nullopt;
+    if (vitals_.empty() || out_.active_until_ms > 0) return std::nullopt;  // an idle leak goes nowhere
     LimitOffers offers(vitals_.back(), limits_);
     const Estimate rss = WithoutFiles(RateOf(rss_));
     const bool grows = RssGrows() && out_.growth != GrowthClass::kFileCache;
@@ -303,7 +304,7 @@ class ProcessJudge {
 
   std::string IdleSentence() const {
     bool handles = out_.growth == GrowthClass::kHandle;
-    return fmt::format("leak: grew {} at {} site{} until {}, idle since; what leaked is still held",
+    return fmt::format("grew {} at {} site{} until {}, idle since; what leaked is still held",
                        PerTime(handles ? active_handles_ : active_, handles), out_.leaking_sites,
                        out_.leaking_sites == 1 ? "" : "s", ClockTime(out_.active_until_ms));
   }

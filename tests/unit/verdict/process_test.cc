@@ -215,5 +215,24 @@ TEST(JudgeProcess, NothingWatchedIsInconclusive) {
   EXPECT_NE(verdict.text, "");
 }
 
+TEST(JudgeProcess, AnIdleLeakSaysHowFastItGrewAndNamesNoLimit) {
+  SiteVerdict site;
+  site.verdict = Verdict::kLeaking;
+  site.active_until_ms = 46 * 60'000 + 32'000;
+  site.rate_while_active = {26.0 * (1 << 20) / 60, 0, 0};
+  struct snapshot::Limits limits;
+  limits.cgroup_bytes = 1 << 30;
+  std::vector<snapshot::VitalsPoint> vitals(20);
+  for (size_t i = 0; i < vitals.size(); ++i) {
+    vitals[i].time_ms = static_cast<int64_t>(i) * 1000;
+    vitals[i].rss_bytes = (100 + i) << 20;
+  }
+  ProcessVerdict verdict = JudgeProcess(vitals, limits, {{false, snapshot::SiteKind::kHeap, site}});
+  EXPECT_EQ(verdict.text, "grew 26.0 MiB/min at 1 site until 00:46:32 UTC, idle since; what leaked is still held");
+  EXPECT_FALSE(verdict.limit);
+  site.active_until_ms = 0;
+  EXPECT_TRUE(JudgeProcess(vitals, limits, {{false, snapshot::SiteKind::kHeap, site}}).limit);
+}
+
 }  // namespace
 }  // namespace leakhunt::verdict
