@@ -83,7 +83,9 @@ class ProcessJudge {
     }
     Decide();
     ListCauses();
-    if (out_.leaking_sites > 0 && !out_.causes.empty()) out_.growth = out_.causes.front().growth;
+    const bool idle = out_.active_until_ms > 0;  // its leaks do not grow: which is largest is known from before
+    const bool first_counts = !out_.causes.empty() && (!idle || HasReasonOfItsOwn(out_.causes.front().growth));
+    if (out_.leaking_sites > 0 && first_counts) out_.growth = out_.causes.front().growth;
     out_.limit = FirstLimit();
     out_.text = Sentence();
     return out_;
@@ -133,7 +135,8 @@ class ProcessJudge {
       const Estimate& rate = site.verdict.rate_per_s;
       out_.active_until_ms = std::max(out_.active_until_ms, site.verdict.active_until_ms);
       works_on_ |= site.verdict.active_until_ms == 0;
-      (site.handles ? active_handles_ : active_) += site.verdict.rate_while_active.value;
+      if (site.handles) active_handles_ += site.verdict.rate_while_active.value;
+      else active_by_kind_[static_cast<size_t>(site.kind)] += site.verdict.rate_while_active.value;
       size_t which = site.handles ? 1 : 0;
       ++count_[which];
       leak_[which].value += rate.value;
@@ -182,7 +185,7 @@ class ProcessJudge {
     if (count_[0] == 0) return GrowthClass::kHandle;
     size_t largest = 0;
     for (size_t k = 1; k < 3; ++k) {
-      if (by_kind_[k].value > by_kind_[largest].value) largest = k;
+      if (active_by_kind_[k] > active_by_kind_[largest]) largest = k;
     }
     constexpr GrowthClass kByKind[] = {GrowthClass::kHeap, GrowthClass::kMapping, GrowthClass::kThread};
     return kByKind[largest];
@@ -303,9 +306,10 @@ class ProcessJudge {
   }
 
   std::string IdleSentence() const {
-    bool handles = out_.growth == GrowthClass::kHandle;
+    bool handles = count_[0] == 0;
+    double active = handles ? active_handles_ : active_by_kind_[0] + active_by_kind_[1] + active_by_kind_[2];
     return fmt::format("grew {} at {} site{} until {}, idle since; what leaked is still held",
-                       PerTime(handles ? active_handles_ : active_, handles), out_.leaking_sites,
+                       PerTime(active, handles), out_.leaking_sites,
                        out_.leaking_sites == 1 ? "" : "s", ClockTime(out_.active_until_ms));
   }
 
@@ -338,7 +342,7 @@ class ProcessJudge {
   Estimate by_kind_[3];          // of leaks of memory
   std::vector<bool> part_grows_;
   bool works_on_ = false;        // some leaking site's process was not idle at the end
-  double active_ = 0, active_handles_ = 0;  // a second, of the leaking sites while the process worked
+  double active_by_kind_[3] = {0, 0, 0}, active_handles_ = 0;  // a second, of the leaks while the process worked
   ProcessVerdict out_;
 };
 

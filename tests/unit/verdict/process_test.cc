@@ -227,10 +227,15 @@ TEST(JudgeProcess, AnIdleLeakSaysHowFastItGrewAndNamesNoLimit) {
     vitals[i].time_ms = static_cast<int64_t>(i) * 1000;
     vitals[i].rss_bytes = (100 + i) << 20;
   }
-  ProcessVerdict verdict = JudgeProcess(vitals, limits, {{false, snapshot::SiteKind::kHeap, site}});
-  EXPECT_EQ(verdict.text, "grew 26.0 MiB/min at 1 site until 00:46:32 UTC, idle since; what leaked is still held");
+  SiteVerdict sockets = site;
+  sockets.rate_while_active = {10, 9, 11};
+  ProcessVerdict verdict =
+      JudgeProcess(vitals, limits, {{false, snapshot::SiteKind::kHeap, site}, {true, snapshot::SiteKind::kHeap, sockets}});
+  EXPECT_EQ(verdict.growth, GrowthClass::kHeap);
+  EXPECT_EQ(verdict.text, "grew 26.0 MiB/min at 2 sites until 00:46:32 UTC, idle since; what leaked is still held");
   EXPECT_FALSE(verdict.limit);
   site.active_until_ms = 0;
+  site.rate_per_s = site.rate_while_active;
   EXPECT_TRUE(JudgeProcess(vitals, limits, {{false, snapshot::SiteKind::kHeap, site}}).limit);
 }
 
