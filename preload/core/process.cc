@@ -11,6 +11,7 @@
 #include "preload/core/handles.h"
 #include "preload/core/inherited.h"
 #include "preload/core/joinable_threads.h"
+#include "preload/core/jumps.h"
 #include "preload/core/mappings.h"
 #include "preload/core/output_check.h"
 #include "preload/core/process_identity.h"
@@ -322,9 +323,12 @@ void ConnectProcess() {
   Leave();
 }
 
+// The caller's stack pointer lies so far above the frame address: the saved frame pointer and the return address.
+constexpr uint64_t kFrameHead = 16;
+
 bool EnterSlow() {
   ThreadLocal& local = t_local;
-  if (local.busy != 0) return false;
+  if (local.busy != 0 && !LeftVisit(reinterpret_cast<uint64_t>(__builtin_frame_address(0)) + kFrameHead)) return false;
   Mode mode = sys::LoadAcquire(&g_process.mode);  // partner: StartProcess
   if (__builtin_expect(mode != Mode::kRecording, 0)) {
     if (mode == Mode::kUnstarted) StartProcess();
@@ -332,8 +336,7 @@ bool EnterSlow() {
     if (mode == Mode::kOff) local.countdown = ~uint64_t{0};
     if (mode != Mode::kRecording) return false;
   }
-  local.busy = 1;
-  asm volatile("" ::: "memory");  // a signal handler of this thread sees busy before anything below
+  MarkBusy(&local);  // a signal handler of this thread sees busy before anything below
   if (__builtin_expect(!ProcessIsAlive(), 0) && !BeginChild()) {
     local.busy = 0;
     return false;

@@ -66,12 +66,11 @@ inline bool ProcessIsAlive() { return sys::LoadRelaxed(g_process.alive) == 1; }
 
 // True when this thread may record now: recording is on, it is not already inside leakhunt, and the pages are this
 // process's (a forked child gets its own here, on its first visit). On true the thread is busy until Leave().
-bool EnterSlow();
+[[gnu::noinline]] bool EnterSlow();
 inline bool Enter() {
   ThreadLocal& local = t_local;
   if (__builtin_expect(local.busy == 0 && sys::LoadAcquire(&g_process.mode) == Mode::kRecording, 1)) {  // partner: StartProcess
-    local.busy = 1;
-    asm volatile("" ::: "memory");  // a signal handler of this thread sees busy before anything below
+    MarkBusy(&local);  // a signal handler of this thread sees busy before anything below
     if (__builtin_expect(ProcessIsAlive(), 1)) return true;
     local.busy = 0;
   }

@@ -7,6 +7,7 @@
 #include "preload/sys/clock.h"
 #include "preload/sys/memory.h"
 #include "preload/sys/syscall.h"
+#include "preload/unwind/path_cache.h"
 
 namespace leakhunt::core {
 
@@ -186,6 +187,19 @@ ThreadState* MakeThreadState() {
   local.generation = g_process.generation;
   BeginThread(state, tid);
   return state;
+}
+
+void ForgetHalfWritten(ThreadState* state) {
+  if (state->paths != nullptr) state->paths->Forget();
+  for (auto& place : state->opening_places) place = {};
+  for (auto& recent : state->recent_tallies) recent = {};
+  for (auto& limits : state->limits) limits = {};
+  state->last_stack.frames = 0;
+  state->freed_count = 0;  // the search for a slot finds them
+  state->recent_tally = ~0u;
+  state->visits -= state->openings_left;
+  state->openings_left = 0;
+  state->timing = false;
 }
 
 RecordSlot* TakeSlotSlow(ThreadState* state, uint64_t* file_offset) {

@@ -137,7 +137,7 @@ inline constexpr uint32_t kOwnDescriptors = 2;
 struct alignas(64) ThreadLocal {
   uint64_t countdown;    // bytes to the next slow visit; 0: every allocation
   ThreadState* state;    // null until the first slow visit
-  uint32_t busy;         // depth inside leakhunt: a signal handler that finds it set records nothing
+  uint32_t busy;         // not 0 inside leakhunt: a signal handler that finds it set records nothing. MarkBusy
   uint32_t vforking;     // VforkBegins: look at the pid until it is the thread's own again; kOwnDescriptors
   uint32_t generation;   // process generation `state` belongs to
   uint32_t paused;       // leakhunt_pause depth
@@ -153,8 +153,23 @@ static_assert(offsetof(ThreadLocal, vforking) == offsetof(ThreadLocal, busy) + s
 
 extern thread_local constinit ThreadLocal t_local __attribute__((tls_model("initial-exec")));
 
+// From here until `busy` is 0 the thread is inside leakhunt. `busy` becomes the lower half of the stack pointer: where the frame
+// lies that set it, so that a jump out of that frame can be told (jumps.h). Whoever counts `busy` up instead says nothing of
+// a frame. (A lower half of 0, a frame at a multiple of 4 GiB, would leave the thread not busy; no stack reaches across one.)
+[[gnu::always_inline]] inline void MarkBusy(ThreadLocal* local) {
+#if defined(__x86_64__)
+  asm volatile("movl %%esp, %0" : "=m"(local->busy)::"memory");
+#else
+  local->busy = static_cast<uint32_t>(reinterpret_cast<uint64_t>(__builtin_frame_address(0)));
+  asm volatile("" ::: "memory");
+#endif
+}
+
 // EnsureThreadState's first time (process.h).
 ThreadState* MakeThreadState();
+
+// A jump left the thread's visit in the middle: forgets what may be half written and is found again otherwise.
+void ForgetHalfWritten(ThreadState* state);
 
 inline bool IsFree(const protocol::RecordSlot& slot) {
   const protocol::SlotState state = protocol::StateOf(sys::LoadAcquire(&slot.state));  // partner: MarkDead in tracker.cc

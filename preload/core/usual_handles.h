@@ -105,8 +105,7 @@ inline OpeningPlace* PlaceOf(ThreadState* state, const unwind::CallerRegisters& 
 [[gnu::always_inline]] inline bool OpenedAsUsual(uint64_t* word, int fd, const HandleDescription& description, const unwind::CallerRegisters& caller) {
   ThreadState* const state = NothingUnusual(HandleTypes(description.type));
   if (__builtin_expect(state == nullptr, 0)) return false;
-  t_local.busy = 1;
-  asm volatile("" ::: "memory");  // a signal handler of this thread sees busy before anything below
+  MarkBusy(&t_local);  // a signal handler of this thread sees busy before anything below
   const OpeningPlace* const place = PlaceOf(state, caller);
   protocol::HandleSlot** const kept = state->handle_slot != nullptr ? &state->handle_slot : &state->spare_slot;
   protocol::HandleSlot* const slot = *kept;

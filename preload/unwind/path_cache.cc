@@ -93,6 +93,7 @@ bool PathCache::Allocate(uint32_t capacity) {
   }
   nodes_ = nodes;
   index_ = reinterpret_cast<uint32_t*>(memory + capacity * sizeof(PathNode));
+  asm volatile("" ::: "memory");  // a jump out of here leaves no capacity beyond the memory
   capacity_ = capacity;
   if (used_ == 0) used_ = 1, patience_ = 1;
   nodes_[0].word = kNoWord;

@@ -46,6 +46,9 @@ class PathCache {
     if (__builtin_expect(epoch != epoch_, 0)) Clear(epoch);
   }
 
+  // Empties it at its next use, whatever state it is in.
+  void Forget() { Clear(~uint32_t{0}); }
+
   PathNode& At(uint32_t node) { return nodes_[node]; }
 
   // The node of caller `word` outside `inner` (0: of the innermost frame); made when it is new. 0 = no room.
