@@ -97,6 +97,7 @@ uint64_t ClockCost() {
 
 void Tick(uint64_t now_ns) {
   protocol::ProcessHeader* header = Header();
+  CheckPages();
   NoteActivity(now_ns);
   ChooseInterval(now_ns);
   sys::StoreRelaxed(&header->private_bytes, sys::PrivateBytes());

@@ -345,8 +345,17 @@ bool EnterSlow() {
 }
 
 void SwitchOff(const char* why) {
-  Header()->flags |= protocol::kFlagSwitchedOff;
-  Fail(why);
+  if (!sys::CompareExchange(&g_process.mode, Mode::kRecording, Mode::kOff)) return;  // once
+  __atomic_fetch_or(&Header()->flags, uint32_t{protocol::kFlagSwitchedOff}, __ATOMIC_RELEASE);
+  OpeningsAreUsual();
+  sys::Log("switched off for good, the program runs on without it: ", why);
+}
+
+void CheckPages() {
+  const protocol::ProcessHeader* header = Header();
+  if (header->magic != protocol::kLayoutMagic || header->version != protocol::kLayoutVersion || header->pid != g_process.pid) {
+    SwitchOff("its shared pages were overwritten");
+  }
 }
 
 bool SeccompBegins() {

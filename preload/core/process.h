@@ -128,8 +128,13 @@ void RootChanges();
 // After a successful dlclose: objects may be gone from memory.
 void ObjectsUnloaded();
 
-// Switches off for good after an impossible state; one line.
-void SwitchOff(const char* why);
+// Switches off for good after an impossible state, with one line; records stay as they are. The states: the header of the
+// shared pages holds another's words (CheckPages), or an entry of the live table names a slot outside the pages. Both mean
+// that the program has written over memory of leakhunt's. Any thread, also in a handler.
+LEAKHUNT_ASIDE void SwitchOff(const char* why);
+
+// Switches off when the header was overwritten. Once per housekeeping.
+void CheckPages();
 
 // Ticks since start, at least 1: the coarse clock may still stand before it.
 inline uint32_t NowTick() {

@@ -167,6 +167,8 @@ namespace {
     if (RecordSlot* slot = SlotOf(payload); slot != nullptr) {
       MarkDead(slot);
       GiveBackSlot(state, slot, uint64_t{payload.slot} * sizeof(RecordSlot));
+    } else {
+      SwitchOff("its table of live blocks was overwritten");
     }
     TallyDeath(state, payload, BlockKind::kHeap);
   } else {

@@ -31,6 +31,9 @@ std::string SamplingText(const Snapshot& s) {
 }
 
 void AddWhatIsUnseen(const snapshot::ProcessInfo& process, std::vector<std::string>& lines) {
+  if ((process.flags & snapshot::kSwitchedOff) != 0) {
+    lines.push_back("note: leakhunt found its memory in the program overwritten and stopped recording; figures are of that moment");
+  }
   if ((process.flags & snapshot::kInjected) != 0) {
     lines.push_back("note: attached to while it ran; what it had allocated before is not known, what it had opened is untracked");
   }

@@ -147,6 +147,42 @@ TEST(Process, ChildrenAreLeftAloneWhereThatIsAskedFor) {
           });
 }
 
+// Works until housekeeping has been done, five seconds at most.
+void WorkUntilOff() {
+  for (int i = 0; i < 5000 && g_process.mode == Mode::kRecording; ++i) {
+    for (int block = 0; block < 100; ++block) Born(kBlock, 10), Freed(kBlock);
+    usleep(1000);
+  }
+}
+
+TEST(Process, ItSwitchesOffWhenItsPagesAreOverwritten) {
+  RecordedGuest guest;
+  Header()->pid ^= 1;
+  WorkUntilOff();
+  EXPECT_EQ(g_process.mode, Mode::kOff);
+  EXPECT_NE(Header()->flags & protocol::kFlagSwitchedOff, 0u);
+  Born(kBlock, 10);
+  EXPECT_FALSE(RecordedGuest().Started()) << "for good";
+}
+
+TEST(Process, ItSwitchesOffWhenATableNamesASlotThatIsNone) {
+  RecordedGuest guest;
+  Born(kBlock, 10);
+  g_process.live.ForEach([](uint64_t, const Payload& payload) { const_cast<Payload&>(payload).slot = ~0u; });
+  Freed(kBlock);
+  EXPECT_EQ(g_process.mode, Mode::kOff);
+  EXPECT_NE(Header()->flags & protocol::kFlagSwitchedOff, 0u);
+}
+
+TEST(Process, WorkingOnItStaysOn) {
+  RecordedGuest guest;
+  for (int i = 0; i < 300; ++i) {
+    for (int block = 0; block < 100; ++block) Born(kBlock, 10), Freed(kBlock);
+    usleep(1000);
+  }
+  EXPECT_EQ(g_process.mode, Mode::kRecording);
+}
+
 TEST(Process, AnExecThatFailsIsTakenBack) {
   RecordedGuest guest;
   ProcessExecs();
