@@ -64,8 +64,9 @@ def damaged(request):
 
 
 def server_of(collector):
+    """The collector listens before its server has begun: 0 until then."""
     children = pathlib.Path(f"/proc/{collector.pid}/task/{collector.pid}/children").read_text().split()
-    return next(int(child) for child in children if pathlib.Path(f"/proc/{child}/comm").read_text().startswith("leakhunt-http"))
+    return next((int(child) for child in children if pathlib.Path(f"/proc/{child}/comm").read_text().startswith("leakhunt-http")), 0)
 
 
 def resident(pid):
@@ -96,6 +97,7 @@ def main():
 
 def exercise(options, collector, port):
     wait_until("the server listens", lambda: accepts(("127.0.0.1", port)))
+    wait_until("the server runs", lambda: server_of(collector))
     server = server_of(collector)
     wait_until("a process is listed", lambda: json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/api/processes"))["processes"])
     before = resident(server)

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -87,7 +88,9 @@ def tables(runs):
 
 def stopped(runs):
     ran, data = runs.record("stopped")
-    assert ran.stdout == "munmap slept 0 times\n", ran.stdout
+    # Of 2,000 calls. Waiting for the lock's holder, each round slept three times or more; a few the kernel causes itself.
+    slept = re.fullmatch(r"munmap slept (\d+) times\n", ran.stdout)
+    assert slept and int(slept[1]) < 100, ran.stdout
     mapped = [site for site in runs.report("top-sites", data)["sites"] if site["kind"] == "mmap"]
     mine = [site for site in mapped if any(frame["function"] in ("Stopped", "Mutator") for frame in site["stack"])]
     assert sum(site["live_count"]["value"] for site in mine) == 0, mine
