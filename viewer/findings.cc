@@ -171,7 +171,7 @@ class Maker {
     if (first.verdict.active_until_ms > 0) text += ", until " + verdict::ClockTime(first.verdict.active_until_ms) + "; idle since";
     if (finding.share) text += fmt::format(", {:.0f} % of what leaks", *finding.share * 100);
     text += first.handles ? fmt::format("; {} open", verdict::Count(first.live.value))
-                          : fmt::format("; {} live in {} blocks", Bytes(first.live.value), Count(first.live_count.value));
+                          : fmt::format("; {} live in {}", Bytes(first.live.value), Counted(first.live_count.value, "block"));
     if (limit && Proven(first)) text += fmt::format("; the process meets its {} limit in {}", limit->kind, verdict::Duration(limit->seconds * 1000));
     return text;
   }

@@ -72,9 +72,9 @@ std::string SumText(const snapshot::Snapshot& s) {
   std::string text = fmt::format("live {}", Bytes(live.value));
   if (live.high > live.low) text += fmt::format(" ({} to {})", Bytes(live.low), Bytes(live.high));
   const snapshot::HandleTotals& handles = s.handle_totals;
-  return text + fmt::format(" in {} blocks; {} in {} allocations since the start; {} handles open",
-                            Count(sum.live_count.value), Bytes(sum.total_bytes.value), Count(sum.total_count.value),
-                            Count(static_cast<double>(handles.open + handles.untracked + handles.inherited)));
+  const auto open = static_cast<double>(handles.open + handles.untracked + handles.inherited);
+  return text + fmt::format(" in {}; {} in {} since the start; {} open", Counted(sum.live_count.value, "block"),
+                            Bytes(sum.total_bytes.value), Counted(sum.total_count.value, "allocation"), Counted(open, "handle"));
 }
 
 void WriteText(const std::vector<SiteRow>& rows, size_t of, Loaded& loaded, Context& context) {

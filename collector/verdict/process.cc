@@ -286,8 +286,9 @@ class ProcessJudge {
   static std::string LimitText(const std::optional<TimeToLimit>& limit) {
     if (!limit) return "";
     const TimeToLimit& l = *limit;
-    std::string range = l.high_s ? fmt::format(" ({} to {})", Duration(l.low_s * 1000), Duration(*l.high_s * 1000))
-                                 : fmt::format(" (not before {})", Duration(l.low_s * 1000));
+    const std::string low = Duration(l.low_s * 1000), high = l.high_s ? Duration(*l.high_s * 1000) : "";
+    std::string range = fmt::format(" (not before {})", low);
+    if (l.high_s) range = low == high ? "" : fmt::format(" ({} to {})", low, high);
     return fmt::format(", {} to the {} limit{}", Duration(l.seconds * 1000), l.kind, range);
   }
 

@@ -47,6 +47,11 @@ std::string Count(double count) {
   return ThreeDigits(count) + " " + kUnits[unit];
 }
 
+std::string Counted(double count, const char* noun) {
+  const std::string text = Count(count);
+  return text + " " + noun + (text == "1" ? "" : "s");
+}
+
 std::string Rate(double bytes_per_s) {
   double size = std::abs(bytes_per_s);
   const char* sign = bytes_per_s > 0 ? "+" : "";

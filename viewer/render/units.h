@@ -11,6 +11,7 @@ namespace leakhunt::viewer {
 
 std::string Bytes(double bytes);                   // "0 B", "512 B", "1.50 KiB", "12.3 MiB", "-2.00 GiB"
 std::string Count(double count);                   // "7", "9,999" below ten thousand, then "12.3 k", "4.56 M"
+std::string Counted(double count, const char* noun);  // "1 block", "2 blocks", "12.3 k blocks"; the noun in the singular
 std::string Rate(double bytes_per_s);              // "+1.50 KiB/s", "0 B/s"; per minute, hour or day when slow
 std::string CountRate(double per_s);               // "+3.0/s", "+1.2/min", "0"
 std::string WithSign(double value, std::string text);  // "+" in front when the value is positive

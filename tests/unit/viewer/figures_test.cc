@@ -30,6 +30,9 @@ TEST(Units, BytesHaveThreeDigitsAndBinaryUnits) {
 TEST(Units, CountsRatesAndAges) {
   EXPECT_EQ(Count(9999), "9,999");
   EXPECT_EQ(Count(12345), "12.3 k");
+  EXPECT_EQ(Counted(1, "block"), "1 block");
+  EXPECT_EQ(Counted(0, "block"), "0 blocks");
+  EXPECT_EQ(Counted(12345, "block"), "12.3 k blocks");
   EXPECT_EQ(Count(1234567), "1.23 M");
   EXPECT_EQ(Rate(0), "0 B/s");
   EXPECT_EQ(Rate(2048), "+2.00 KiB/s");
