@@ -7,6 +7,7 @@
 #include "preload/sys/atomic.h"
 #include "preload/sys/clock.h"
 #include "preload/sys/memory.h"
+#include "preload/sys/own_stack.h"
 #include "preload/sys/syscall.h"
 #include "preload/transport/connection.h"
 #include "preload/unwind/unwinder.h"
@@ -189,7 +190,7 @@ void Housekeep(ThreadState* state, bool opening) {
   uint64_t due = sys::LoadRelaxed(&g.next_tick_ns);
   if (now < due || !sys::CompareExchange(&g.next_tick_ns, due, now + kTickNs)) return;
   if (state->record != nullptr) sys::Call(SYS_prctl, 16 /* PR_GET_NAME */, sys::Word(state->record->name));
-  Tick(now);
+  (void)sys::OnOwnStackOrHere([=] { Tick(now); });  // where no stack is to be had, the next tick comes in 100 ms
 }
 
 void SetInterval(uint64_t interval_bytes) {

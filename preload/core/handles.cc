@@ -101,7 +101,8 @@ Opening WalkedOpening(ThreadState* state, const unwind::CallerRegisters* caller,
     const uint32_t stack = CaptureStack(state, nullptr);
     return OpeningOf(stack, HandleTallyOf(stack, type));
   }
-  const unwind::Registers from = unwind::RegistersOf(*caller);
+  unwind::Registers& from = state->caller;
+  unwind::SetRegisters(&from, *caller);
   const uint32_t stack = CaptureStack(state, &from);
   OpeningPlace* place = PlaceOf(state, *caller);
   if (stack != place->stack || place->tally == nullptr) {
@@ -210,7 +211,7 @@ void DescriptorsUnshared() {
   DescriptorTablesDiffer();
 }
 
-void HandleOpenedSomehow(int fd, HandleDescription description, const unwind::CallerRegisters* caller) {
+void HandleOpenedSomehow(int fd, const HandleDescription& description, const unwind::CallerRegisters* caller) {
   if (fd < 0 || !Recording() || InSharedMemoryChild()) return;
   if (!Enter()) return OpenedInside(fd, description);
   if (Recording()) OpenedVisiting(fd, description, caller);

@@ -28,7 +28,7 @@ struct HandleDescription {  // 16 bytes: passed in registers
 // `caller`: the code that called the hook, when it noted that.
 void HandleOpened(int fd, HandleDescription description, const unwind::CallerRegisters* caller);
 // The same where OpenedAsUsual (usual_handles.h) has said no.
-LEAKHUNT_ASIDE void HandleOpenedSomehow(int fd, HandleDescription description, const unwind::CallerRegisters* caller);
+LEAKHUNT_ASIDE void HandleOpenedSomehow(int fd, const HandleDescription& description, const unwind::CallerRegisters* caller);
 // After dup, dup2, dup3, fcntl: `to` is a copy of `from`, whatever was at `to` is closed.
 void HandleDuplicated(int from, int to, const unwind::CallerRegisters* caller);
 // Before the real close.

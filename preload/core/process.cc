@@ -22,6 +22,7 @@
 #include "preload/sys/clock.h"
 #include "preload/sys/log.h"
 #include "preload/sys/memory.h"
+#include "preload/sys/own_stack.h"
 #include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
 #include "preload/transport/connection.h"
@@ -134,6 +135,7 @@ bool BeginChild() {
     return false;
   }
   ++g_process.generation;
+  sys::OwnStacksAfterFork();
   transport::ForgetConnection(parent_memfd);
   g_process.live.AfterFork(g_process.generation);
   ForgetInherited();
@@ -149,6 +151,12 @@ bool BeginChild() {
   sys::StoreRelease(g_process.alive, kAlive);
   OpeningsAreUsual();
   return true;
+}
+
+// Where no stack is to be had, the next visit tries again.
+bool ChildBegins() {
+  bool begun = false;
+  return sys::OnOwnStack([&] { begun = BeginChild(); }) && begun;
 }
 
 void ApplySettings(const transport::Settings& settings) {
@@ -254,7 +262,8 @@ void StartProcess() {
   }
   ++t_local.busy;
   g_environment = ProcessEnvironment();  // for a collector to be started; the settings of an attach do not outlive it
-  Start(g_environment, 0);
+  void (*const start)(void*) = [](void*) { Start(g_environment, 0); };
+  if (!sys::OnOwnStack(start, nullptr)) start(nullptr);  // at the begin of the image there is room
   --t_local.busy;
 }
 
@@ -337,7 +346,7 @@ bool EnterSlow() {
     if (mode != Mode::kRecording) return false;
   }
   MarkBusy(&local);  // a signal handler of this thread sees busy before anything below
-  if (__builtin_expect(!ProcessIsAlive(), 0) && !BeginChild()) {
+  if (__builtin_expect(!ProcessIsAlive(), 0) && !ChildBegins()) {
     local.busy = 0;
     return false;
   }
@@ -366,7 +375,8 @@ bool SeccompBegins() {
   }
   if (ProcessIsAlive()) Header()->flags |= protocol::kFlagSeccomp;
   sys::g_gate.pid = sys::GetPid();
-  sys::StoreRelease(&sys::g_gate.closed, 1u);
+  __atomic_store_n(&sys::g_gate.closed, 1u, __ATOMIC_SEQ_CST);  // partner: Claim in own_stack.cc
+  sys::AwaitOwnStacks();  // the filter may be for all threads
   return true;
 }
 
@@ -383,12 +393,13 @@ void SeccompFailed() {
 
 void ObjectsUnloaded() {
   if (!Enter()) return;
-  unwind::AfterUnload();
+  if (!sys::OnOwnStackOrHere([] { unwind::AfterUnload(); })) unwind::AfterUnload();  // what is gone must not be found
   Leave();
 }
 
-void ConnectChild() {
-  if (!IsForkedChild()) return;
+namespace {
+
+void ConnectChildDeeply() {
   PublishInherited();
   OpeningsAreUsual();
   if (transport::Connected()) return;
@@ -397,12 +408,19 @@ void ConnectChild() {
                      nullptr);
 }
 
+}  // namespace
+
+// Where no stack is to be had, the next of the occasions to connect does it.
+void ConnectChild() {
+  if (IsForkedChild()) (void)sys::OnOwnStackOrHere([] { ConnectChildDeeply(); });
+}
+
 void ProcessExits(int status) {
   // Not in vfork children: they end alone, in their parent's memory.
   if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || static_cast<uint32_t>(sys::GetPid()) != g_process.pid) return;
   if (!Enter()) return;
   ConnectChild();
-  ListHandlesAtExit();
+  (void)sys::OnOwnStack([] { ListHandlesAtExit(); });  // where there is no stack, the list is what was recorded
   PublishFallbackWalks();
   Header()->exit_status = status;
   sys::StoreRelease(&Header()->image_end, static_cast<uint32_t>(protocol::ImageEnd::kExit));

@@ -9,6 +9,7 @@
 #include "preload/core/thread_state.h"
 #include "preload/sys/atomic.h"
 #include "preload/sys/memory.h"
+#include "preload/sys/syscall.h"
 #include "preload/unwind/path_cache.h"
 
 namespace leakhunt::core {
@@ -246,18 +247,25 @@ inline uint16_t FlagsOf(unwind::WalkResult walk) {
   return protocol::kStackTruncated;
 }
 
+// Where system calls are forbidden, a walk has no stack but the program's.
+constexpr uint64_t kRoomToWalk = 16 * 1024;
+
+uint32_t NoteUnknown() {
+  sys::AddRelaxed(&Header()->unknown_stacks, uint64_t{1});
+  return UnknownStack();
+}
+
 }  // namespace
 
 uint32_t CaptureStack(ThreadState* state, const unwind::Registers* from) {
   state->innermost_pc = 0;
   uint64_t sp = from != nullptr ? from->sp : reinterpret_cast<uint64_t>(__builtin_frame_address(0));
   unwind::StackLimits* limits = LimitsOf(state, sp);
-  unwind::Registers found;
-  if (limits == nullptr || (from == nullptr && !unwind::CaptureOutside(*limits, &found))) {
-    sys::AddRelaxed(&Header()->unknown_stacks, uint64_t{1});
-    return UnknownStack();
+  if (limits == nullptr || (from == nullptr && !unwind::CaptureOutside(*limits, &state->caller))) {
+    return NoteUnknown();
   }
-  if (from == nullptr) from = &found;
+  if (from == nullptr) from = &state->caller;
+  if (__builtin_expect(sys::Gated(), 0) && from->sp - limits->low < kRoomToWalk) return NoteUnknown();
   state->innermost_pc = from->pc & ~protocol::kFrameExactPc;
   unwind::PathCache* paths = PathsOf(state);
   uint32_t* known = nullptr;

@@ -6,6 +6,7 @@
 #include "preload/sys/atomic.h"
 #include "preload/sys/clock.h"
 #include "preload/sys/memory.h"
+#include "preload/sys/own_stack.h"
 #include "preload/sys/syscall.h"
 #include "preload/unwind/path_cache.h"
 
@@ -222,7 +223,7 @@ RecordSlot* TakeSlotSlow(ThreadState* state, uint64_t* file_offset) {
     }
     if (AddRun(state)) continue;
     // At the memory bound: lower the resolution, then use what that freed.
-    ThinRuns(state);
+    if (!sys::OnOwnStack([=] { ThinRuns(state); })) return nullptr;
     if (!ReuseRun(state, state->run_count)) return nullptr;
   }
   return nullptr;

@@ -128,6 +128,7 @@ struct ThreadState {
   uint16_t outer_scopes[kScopeDepth] = {};
 
   LastStack last_stack = {};
+  unwind::Registers caller = {};  // of the walk that begins: here, it takes nothing of the program's stack
   uint64_t pcs[protocol::kMaxFrames] = {};
 };
 

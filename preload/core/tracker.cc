@@ -380,16 +380,10 @@ void PutBack(LiveTable::Entry entry, uint64_t address) {
   LiveTable::Publish(entry, address);
 }
 
-}  // namespace
-
-void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address, uint64_t size_bytes, bool sampled,
-                   const unwind::Registers* caller) {
+// Of a block that had a record. Not in line: its frame would lie under that of BlockBornSlow.
+[[gnu::noinline]] void EndRecorded(const Resize& resize, ResizeOutcome outcome, uint64_t address, uint64_t size_bytes, bool sampled,
+                                  const unwind::Registers* caller) {
   LiveTable::Entry old_entry = resize.entry;
-  if (!old_entry) {
-    if (outcome == ResizeOutcome::kMoved) sampled ? BlockBornSlow(address, size_bytes, caller) : RetireStaleSlow(address, size_bytes);
-    return;
-  }
-  if (outcome == ResizeOutcome::kFailed) return PutBack(old_entry, resize.old_address);
   bool visited = Visit(0, [&](ThreadState* state) {
     uint16_t code = state->sampler.IntervalCode();
     bool take = outcome == ResizeOutcome::kMoved && sampled && t_local.paused == 0 &&
@@ -406,6 +400,19 @@ void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address
   }
   g_filter.Remove(resize.old_address);
   LiveTable::Release(old_entry);
+}
+
+}  // namespace
+
+void ResizeEndSlow(const Resize& resize, ResizeOutcome outcome, uint64_t address, uint64_t size_bytes, bool sampled,
+                   const unwind::Registers* caller) {
+  LiveTable::Entry old_entry = resize.entry;
+  if (!old_entry) {
+    if (outcome == ResizeOutcome::kMoved) sampled ? BlockBornSlow(address, size_bytes, caller) : RetireStaleSlow(address, size_bytes);
+    return;
+  }
+  if (outcome == ResizeOutcome::kFailed) return PutBack(old_entry, resize.old_address);
+  EndRecorded(resize, outcome, address, size_bytes, sampled, caller);
 }
 
 }  // namespace leakhunt::core

@@ -15,6 +15,7 @@
 #include "preload/protocol/attachment.h"
 #include "preload/sys/clock.h"
 #include "preload/sys/hot.h"
+#include "preload/sys/own_stack.h"
 #include "preload/sys/syscall.h"
 
 extern "C" int on_exit(void (*function)(int, void*), void* argument) __attribute__((weak));
@@ -152,7 +153,8 @@ void ServeImportsSlow() {
   const uint64_t now_ns = sys::MonotonicNs();
   if (now_ns < sys::LoadRelaxed(&g_next_look_ns) || !sys::CompareExchange(&g_imports_due, 1u, 0u)) return;
   const uint64_t pause_ns = sys::LoadRelaxed(&g_pause_ns);
-  const bool done = imports::RedirectToHooks().done;
+  bool done = false;  // also where no stack is to be had: then the next look comes after the same pause
+  (void)sys::OnOwnStack([&] { done = imports::RedirectToHooks().done; });
   const bool was_last = done && pause_ns > kLastPauseNs;
   if (was_last && !g_bound_deeply) return;
   sys::StoreRelaxed(&g_next_look_ns, now_ns + pause_ns);

@@ -15,11 +15,13 @@ namespace {
 enum class Owner : uint32_t { kUnknown = 0, kLibrary = 1, kAllocator = 2 };
 constinit Owner g_owner = Owner::kUnknown;
 
+LEAKHUNT_REAL Real<void*(size_t)> real_new_of_owner("_Znwm");
+
 [[gnu::noinline]] Owner FindOwner() {
   ++core::t_local.busy;
   Dl_info ours{}, theirs{};
   FindAllocator();
-  void* real_new = FindNext("_Znwm");
+  void* real_new = reinterpret_cast<void*>(real_new_of_owner.Get());
   bool same = real_new != nullptr && dladdr(real_new, &theirs) != 0 &&
               dladdr(reinterpret_cast<void*>(g_allocator.malloc), &ours) != 0 && ours.dli_fbase == theirs.dli_fbase;
   --core::t_local.busy;
@@ -60,12 +62,12 @@ using leakhunt::hooks::Real;
 // Mangled names (Itanium C++ ABI 5.1.4.3), so that no C++ runtime is needed here. The parameter lists are the ABI's:
 // m = size_t, St11align_val_t = size_t-sized enum, RKSt9nothrow_t = pointer.
 #define LEAKHUNT_NEW(NAME, PARAMETERS, ARGUMENTS)                          \
-  static constinit Real<void* PARAMETERS> real##NAME(#NAME);               \
+  LEAKHUNT_REAL static Real<void* PARAMETERS> real##NAME(#NAME);           \
   LEAKHUNT_HOOK void* NAME PARAMETERS {                                    \
     return New(size, [&]() -> void* { return real##NAME.Get() ARGUMENTS; }); \
   }
 #define LEAKHUNT_DELETE(NAME, PARAMETERS, ARGUMENTS)          \
-  static constinit Real<void PARAMETERS> real##NAME(#NAME);   \
+  LEAKHUNT_REAL static Real<void PARAMETERS> real##NAME(#NAME); \
   LEAKHUNT_HOOK void NAME PARAMETERS {                        \
     Deleting(block);                                          \
     real##NAME.Get() ARGUMENTS;                               \

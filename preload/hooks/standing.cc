@@ -8,6 +8,7 @@
 #include "preload/hooks/hook.h"
 #include "preload/imports/redirection.h"
 #include "preload/sys/atomic.h"
+#include "preload/sys/own_stack.h"
 #include "preload/unwind/dynamic_symbol.h"
 #include "preload/unwind/loader_list.h"
 
@@ -51,14 +52,19 @@ void* Find(const char* name) {
 }
 
 // Runs `work` with the thread busy and errno kept: dlsym may allocate, and may set errno also when it succeeds. That it
-// failed is not for the program's next dlerror to say.
+// failed is not for the program's next dlerror to say. dlsym needs more stack than a hook may use. It runs on the program's stack
+// all the same where there may be a second thread, which may hold the loader's lock: who waits for it must take signals.
 template <typename Work>
 auto Asking(Work work) {
   int saved = errno;
   ++core::t_local.busy;
   ++core::t_local.paused;  // nor is what it allocates a loss
-  auto result = work();
-  dlerror();
+  decltype(work()) result{};
+  const auto ask = [&] {
+    result = work();
+    dlerror();
+  };
+  if (!sys::HasOneThread() || !sys::OnOwnStack(ask)) ask();
   --core::t_local.paused;
   --core::t_local.busy;
   errno = saved;

@@ -7,6 +7,7 @@
 
 #include "preload/sys/atomic.h"
 #include "preload/sys/memory.h"
+#include "preload/sys/own_stack.h"
 #include "preload/sys/syscall.h"
 
 namespace leakhunt::transport {
@@ -68,6 +69,11 @@ bool Pages::Create(uint32_t generation, uint64_t max_bytes) {
 }
 
 bool Pages::AddExtent() {
+  bool added = false;
+  return sys::OnOwnStack([&] { added = AddExtentDeeply(); }) && added;
+}
+
+bool Pages::AddExtentDeeply() {
   if (extents_ >= max_extents_ || fd_ < 0) return false;
   uint64_t bytes = (uint64_t{extents_} + 1) * kExtentBytes;
   if (!FileSizeAllowed(bytes)) return false;

@@ -46,6 +46,7 @@ class Pages {
 
  private:
   bool AddExtent();
+  bool AddExtentDeeply();  // on a stack of leakhunt's own
 
   bool (*may_grow_)(uint64_t bytes) = nullptr;
   int fd_ = -1;

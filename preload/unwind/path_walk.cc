@@ -1,4 +1,5 @@
 // The walk of a thread that knows its own stacks; see path_cache.h.
+#include "preload/sys/own_stack.h"
 #include "preload/unwind/module_map.h"
 #include "preload/unwind/path_cache.h"
 #include "preload/unwind/quick_step.h"
@@ -25,9 +26,13 @@ namespace {
 
 // Of a frame that was stepped from by its frame pointer: objects do not come to lie where code was generated unless that
 // memory was given up, and with it the stacks that ran there.
-PathRule FramePointerRule(uint64_t word) {
-  UnwindSections sections;
-  switch (FindModule((word & ~kExactPc) - 1 + (word >> 63), &sections)) {
+[[gnu::noinline]] PathRule FramePointerRule(uint64_t word) {
+  ModuleLookup found = ModuleLookup::kBusy;
+  const bool asked = sys::OnOwnStack([&] {
+    UnwindSections sections;
+    found = FindModule((word & ~kExactPc) - 1 + (word >> 63), &sections);
+  });
+  switch (asked ? found : ModuleLookup::kBusy) {
     case ModuleLookup::kNone: return {2, 2, 0, PathKind::kGenerated};
     case ModuleLookup::kFound: return {2, 2, 0, PathKind::kBare};
     default: return {0, 1, 0, PathKind::kAskAgain};
@@ -139,55 +144,82 @@ struct Runner {
   }
 };
 
+// Why a walk does not go on where it is.
+enum class Turn : uint8_t {
+  kDone,          // the walk has its result
+  kGeneral,       // a general step is due: to be called again with `deep`, on a stack that has room
+  kBeyond,        // no room for more nodes: the rest as if there were none
+  kAllRegisters,  // the walk has to be made again
+};
+
+// What is rare and deep is not called from here: GoOn below does that, so that little of the program's stack is used at once.
 class PathWalk {
  public:
-  PathWalk(PathCache* cache, const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames,
-           uint32_t epoch)
-      : cache_(*cache), start_(start), limits_(limits), pcs_(pcs), max_frames_(max_frames), epoch_(epoch) {}
+  PathWalk(PathCache* cache, const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames, uint32_t** known,
+           const Runner& runner, Pace pace)
+      : cache_(*cache), runner_(runner), pace_(pace), low_(start.sp), high_(limits.high), pcs_(pcs), max_frames_(max_frames),
+        epoch_(CurrentEpoch()), known_(known) {
+    if (runner.node == 0) runner_.word = start.pc, runner_.frames = 0;  // not even one for the innermost frame
+  }
 
   // Goes on from where a run along likely nodes ended.
-  WalkResult GoOn(Runner runner, Pace pace, Cursor cursor, uint32_t** known) {
+  [[gnu::noinline]] Turn GoOn(bool deep) {
+    if (runner_.node == 0) return Turn::kBeyond;
     for (;;) {
-      if (__builtin_expect(runner.generated != 0, 0)) CountFramePointerSteps(runner.generated), runner.generated = 0;
-      if (pace == Pace::kBottom) return End(runner, StopReason::kBottom, known);
-      if (pace == Pace::kBadFrame) return End(runner, StopOf(Step::kBadFrame), known);
-      if (pace == Pace::kGeneral) {
-        // Back to a cursor on the node's frame.
-        const uint64_t word = cache_.At(runner.node).word;
-        Cursor at{word & ~kExactPc, runner.sp, runner.rbp, word >> 63, 0, cursor.low, cursor.high};
-        GeneralStep general = StepGeneral(CurrentRuleTable(epoch_), at);
-        if (general.step == Step::kNeedsRegister) return WalkWithAllRegisters(start_, limits_, pcs_, max_frames_);
-        cache_.At(runner.node).rule = general.by_frame_pointer ? FramePointerRule(word) : PathRuleOf(word, epoch_);
-        if (general.step != Step::kStepped) return End(runner, StopOf(general.step), known);
-        cursor = general.cursor;
-        runner.sp = cursor.sp, runner.rbp = cursor.rbp, runner.word = cursor.Word();
+      if (__builtin_expect(runner_.generated != 0, 0)) CountFramePointerSteps(runner_.generated), runner_.generated = 0;
+      if (pace_ == Pace::kBottom) return End(StopReason::kBottom);
+      if (pace_ == Pace::kBadFrame) return End(StopOf(Step::kBadFrame));
+      if (pace_ == Pace::kGeneral) {
+        if (!deep) return Turn::kGeneral;
+        const Step step = StepFromNode();
+        if (step == Step::kNeedsRegister) return Turn::kAllRegisters;
+        if (step != Step::kStepped) return End(StopOf(step));
       }
       // The runner's registers are those of the caller, whose pc is in `word`.
-      const bool deep = runner.frames == max_frames_;
-      const uint32_t inner = runner.node;
-      const uint32_t outer = Turn(inner, deep ? kDepthMark : runner.word);
-      if (outer == 0) return WithoutNodes(runner, cursor);
-      if (deep) return EndByDepth(inner, outer, known);
-      runner.node = outer;
-      ++runner.frames;
-      runner.nodes = &cache_.At(0);
-      pace = runner.Run(cursor.low, cursor.high, max_frames_);
+      const bool too_many = runner_.frames == max_frames_;
+      const uint32_t inner = runner_.node;
+      const uint32_t outer = NodeOf(inner, too_many ? kDepthMark : runner_.word);
+      if (outer == 0) return WithoutNodes();
+      if (too_many) return EndByDepth(inner, outer);
+      runner_.node = outer;
+      ++runner_.frames;
+      runner_.nodes = &cache_.At(0);
+      pace_ = runner_.Run(low_, high_, max_frames_);
     }
   }
 
-  // From `at` on, with the first `frames` in pcs_.
-  WalkResult WalkBeyond(const Cursor& at, uint32_t frames) {
-    WalkResult result{frames, StopReason::kDepth};
-    const RuleTable table = CurrentRuleTable(epoch_);
+  // After kBeyond: the rest of the frames.
+  [[gnu::noinline]] Turn GoBeyond(bool deep) {
+    result_ = {runner_.frames, StopReason::kDepth};
     TailMemo* memo = max_frames_ <= TailMemo::kMostFrames ? cache_.Beyond() : nullptr;
-    const bool done = memo != nullptr ? memo->WalkOn(table, epoch_, at, pcs_, max_frames_, &result)
-                                      : WalkOn(table, at, pcs_, max_frames_, &result);
-    return done ? result : WalkWithAllRegisters(start_, limits_, pcs_, max_frames_);
+    if (memo == nullptr) return deep ? GoBeyondWithoutMemo() : Turn::kGeneral;
+    memo->SetStart(Here());
+    switch (memo->WalkOn(epoch_, pcs_, max_frames_, &result_, deep)) {
+      case TailMemo::Way::kWalked: return Turn::kDone;
+      case TailMemo::Way::kGeneral: return Turn::kGeneral;
+      default: return Turn::kAllRegisters;
+    }
   }
+
+  Turn End(StopReason stop) {
+    if (runner_.node == 0) {
+      pcs_[0] = runner_.word;
+      result_ = {1, stop};
+      return Turn::kDone;
+    }
+    // How a stack ends is part of it: only those that end as stacks do are kept.
+    const bool whole = stop == StopReason::kBottom;
+    if (whole) *known_ = &cache_.At(runner_.node).stack;
+    if (!whole || **known_ == 0) cache_.Frames(runner_.node, runner_.frames, pcs_);
+    result_ = {runner_.frames, stop};
+    return Turn::kDone;
+  }
+
+  WalkResult Result() const { return result_; }
 
  private:
   // The node of caller `word`. A third caller takes the place of the second.
-  uint32_t Turn(uint32_t inner, uint64_t word) {
+  uint32_t NodeOf(uint32_t inner, uint64_t word) {
     const PathNode& seen = cache_.At(inner);
     if (cache_.At(seen.other).word == word) return seen.other;
     uint32_t outer = seen.likely;
@@ -203,42 +235,64 @@ class PathWalk {
     return outer;
   }
 
-  // How a stack ends is part of it: only those that end as stacks do are kept.
-  WalkResult End(const Runner& runner, StopReason stop, uint32_t** known) {
-    const bool whole = stop == StopReason::kBottom;
-    if (whole) *known = &cache_.At(runner.node).stack;
-    if (!whole || **known == 0) cache_.Frames(runner.node, runner.frames, pcs_);
-    return {runner.frames, stop};
+  [[gnu::noinline]] Turn GoBeyondWithoutMemo() {
+    return WalkOn(CurrentRuleTable(epoch_), Here(), pcs_, max_frames_, &result_) ? Turn::kDone : Turn::kAllRegisters;
   }
 
-  WalkResult EndByDepth(uint32_t node, uint32_t end, uint32_t** known) {
-    *known = &cache_.At(end).stack;
-    if (**known == 0) cache_.Frames(node, max_frames_, pcs_);
-    return {max_frames_, StopReason::kDepth};
+  Cursor Here() const { return {runner_.word & ~kExactPc, runner_.sp, runner_.rbp, runner_.word >> 63, 0, low_, high_}; }
+
+  // A general step from the frame of the runner's node. Not in line: GoOn's frame is small where it is not needed.
+  [[gnu::noinline]] Step StepFromNode() {
+    const uint64_t word = cache_.At(runner_.node).word;
+    GeneralStep general{Step::kStepped, false, false, Cursor{word & ~kExactPc, runner_.sp, runner_.rbp, word >> 63, 0, low_, high_}};
+    StepGeneral(CurrentRuleTable(epoch_), &general);
+    if (general.step == Step::kNeedsRegister) return general.step;
+    cache_.At(runner_.node).rule = general.by_frame_pointer ? FramePointerRule(word) : PathRuleOf(word, epoch_);
+    if (general.step != Step::kStepped) return general.step;
+    const Cursor& at = general.cursor;
+    low_ = at.low, high_ = at.high;
+    runner_.sp = at.sp, runner_.rbp = at.rbp, runner_.word = at.Word();
+    return general.step;
   }
 
-  // No room for more nodes: the rest as if there were none.
-  WalkResult WithoutNodes(const Runner& runner, const Cursor& limits) {
-    cache_.Frames(runner.node, runner.frames, pcs_);
-    if (runner.frames == max_frames_) return {runner.frames, StopReason::kDepth};
-    return WalkBeyond({runner.word & ~kExactPc, runner.sp, runner.rbp, runner.word >> 63, 0, limits.low, limits.high},
-                      runner.frames);
+  Turn EndByDepth(uint32_t node, uint32_t end) {
+    *known_ = &cache_.At(end).stack;
+    if (**known_ == 0) cache_.Frames(node, max_frames_, pcs_);
+    result_ = {max_frames_, StopReason::kDepth};
+    return Turn::kDone;
+  }
+
+  Turn WithoutNodes() {
+    cache_.Frames(runner_.node, runner_.frames, pcs_);
+    result_ = {runner_.frames, StopReason::kDepth};
+    return runner_.frames == max_frames_ ? Turn::kDone : Turn::kBeyond;
   }
 
   PathCache& cache_;
-  const Registers& start_;
-  const StackLimits& limits_;
+  Runner runner_;
+  Pace pace_;
+  uint64_t low_, high_;
   uint64_t* const pcs_;
   const uint32_t max_frames_;
   const uint32_t epoch_;
+  uint32_t** const known_;
+  WalkResult result_ = {};
 };
 
 [[gnu::noinline]] WalkResult GoOn(const Registers& start, const StackLimits& limits, PathCache* cache, uint64_t* pcs,
                                   uint32_t max_frames, uint32_t** known, const Runner& runner, Pace pace) {
-  Cursor cursor;
-  StartAt(start, limits, &cursor);
-  PathWalk walk(cache, start, limits, pcs, max_frames, CurrentEpoch());
-  return runner.node == 0 ? walk.WalkBeyond(cursor, 0) : walk.GoOn(runner, pace, cursor, known);
+  PathWalk walk(cache, start, limits, pcs, max_frames, known, runner, pace);
+  Turn turn = walk.GoOn(false);
+  const bool beyond = turn == Turn::kBeyond;
+  if (beyond) turn = walk.GoBeyond(false);
+  // Once deep, all the rest is.
+  const auto deeply = [&] {
+    if (!beyond) turn = walk.GoOn(true);
+    if (beyond || turn == Turn::kBeyond) turn = walk.GoBeyond(true);
+  };
+  if (turn == Turn::kGeneral && !sys::OnOwnStackOrHere(deeply)) turn = walk.End(StopOf(Step::kNoRule));
+  if (turn == Turn::kAllRegisters) return WalkWithAllRegisters(start, limits, pcs, max_frames);
+  return walk.Result();
 }
 
 }  // namespace

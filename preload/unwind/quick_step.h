@@ -64,23 +64,23 @@ enum class Quick : uint8_t { kStepped, kBottom, kBadFrame, kGeneral };
   return Quick::kStepped;
 }
 
-// How a general step from a cursor went.
+// A general step from a cursor, and how it went.
 struct GeneralStep {
   Step step;
   bool by_frame_pointer;
   bool switched_stack;
-  Cursor cursor;  // where it led; with kStepped
+  Cursor cursor;  // from where; with kStepped: where it led
 };
 
-// One step by StepFrame. With kNeedsRegister the walk has to be made again with all registers. The cursor goes in and
-// comes out by value, so that the callers' stays in registers.
-GeneralStep StepGeneral(const RuleTable& table, const Cursor& from);
+// One step by StepFrame, on a stack of leakhunt's own. With kNeedsRegister the walk has to be made again with all registers.
+// `general` holds a copy of the caller's cursor, so that the caller's own stays in registers.
+void StepGeneral(const RuleTable& table, GeneralStep* general);
 
 // Goes on with a walk whose first result->frames are in pcs and whose next frame is the cursor's. False: to be made
 // again with all registers.
 bool WalkOn(const RuleTable& table, Cursor cursor, uint64_t* pcs, uint32_t max_frames, WalkResult* result);
 
-// The walk with all registers, from `start`.
+// The walk with all registers, from `start`, on a stack of leakhunt's own.
 WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames);
 
 // Adds to WalkCounters.frame_pointer_steps.

@@ -6,6 +6,7 @@
 // only.
 #include <sys/resource.h>
 
+#include "preload/sys/own_stack.h"
 #include "preload/sys/syscall.h"
 #include "preload/sys/text.h"
 #include "preload/unwind/memory_maps.h"
@@ -34,7 +35,9 @@ uint64_t LowestOfMainStack(const Mapping& mapping) {
 
 }  // namespace
 
-bool FindStackLimits(uint64_t sp, StackLimits* limits) {
+namespace {
+
+bool FindDeeply(uint64_t sp, StackLimits* limits) {
   Mapping mapping;
   if (!FindMapping(sp, &mapping) || !mapping.readable || !mapping.writable) return false;
   *limits = {mapping.start, mapping.end};
@@ -42,6 +45,13 @@ bool FindStackLimits(uint64_t sp, StackLimits* limits) {
   uint64_t block = ThreadControlBlock();
   if (block > sp && block < mapping.end) limits->high = block & ~uint64_t{7};
   return true;
+}
+
+}  // namespace
+
+bool FindStackLimits(uint64_t sp, StackLimits* limits) {
+  bool found = false;
+  return sys::OnOwnStack([&] { found = FindDeeply(sp, limits); }) && found;
 }
 
 }  // namespace leakhunt::unwind

@@ -25,8 +25,9 @@ uint32_t TailMemo::Verify(const Side& last, uint32_t first, uint64_t low, uint64
   return same;
 }
 
-bool TailMemo::WalkOn(const RuleTable& table, uint32_t epoch, Cursor cursor, uint64_t* pcs, uint32_t max_frames,
-                      WalkResult* result) {
+TailMemo::Way TailMemo::WalkOn(uint32_t epoch, uint64_t* pcs, uint32_t max_frames, WalkResult* result, bool deep) {
+  const RuleTable table = CurrentRuleTable(epoch);
+  Cursor cursor = general_.cursor;
   Side& last = sides_[current_];
   Side& now = sides_[1 - current_];
   if (epoch_ != epoch) last.frames = 0, epoch_ = epoch;
@@ -54,18 +55,24 @@ bool TailMemo::WalkOn(const RuleTable& table, uint32_t epoch, Cursor cursor, uin
     Quick quick = QuickStep(table, &cursor);
     saved = cursor.saved_slot;
     if (__builtin_expect(quick != Quick::kStepped, 0)) {
-      if (quick == Quick::kBottom) return *result = {n, StopReason::kBottom}, true;
-      if (quick == Quick::kBadFrame) return *result = {n, StopOf(Step::kBadFrame)}, true;
-      GeneralStep general = StepGeneral(table, Cursor(cursor));
+      if (quick == Quick::kBottom) return *result = {n, StopReason::kBottom}, Way::kWalked;
+      if (quick == Quick::kBadFrame) return *result = {n, StopOf(Step::kBadFrame)}, Way::kWalked;
+      if (!deep) {
+        current_ = 1 - current_;
+        return Way::kGeneral;
+      }
+      GeneralStep& general = general_;
+      general.cursor = cursor;
+      StepGeneral(table, &general);
       if (general.step == Step::kNeedsRegister) {
         now.frames = 0;
-        return false;
+        return Way::kAllRegisters;
       }
-      if (general.step != Step::kStepped) return *result = {n, StopOf(general.step)}, true;
+      if (general.step != Step::kStepped) return *result = {n, StopOf(general.step)}, Way::kWalked;
       cursor = general.cursor;
       saved = general.by_frame_pointer ? cursor.sp - 16 : kOther;
     }
-    if (n == max_frames) return *result = {n, StopReason::kDepth}, true;
+    if (n == max_frames) return *result = {n, StopReason::kDepth}, Way::kWalked;
   }
 }
 

@@ -18,8 +18,14 @@ class TailMemo {
  public:
   static constexpr uint32_t kMostFrames = 128;
 
-  // As WalkOn, with the same result. `max_frames` is at most kMostFrames.
-  bool WalkOn(const RuleTable& table, uint32_t epoch, Cursor cursor, uint64_t* pcs, uint32_t max_frames, WalkResult* result);
+  // Where WalkOn begins; lives here rather than on the program's stack.
+  void SetStart(const Cursor& from) { general_.cursor = from; }
+
+  enum class Way : uint8_t { kWalked, kGeneral, kAllRegisters };
+
+  // As WalkOn of quick_step.h, with the same result, from the cursor of SetStart. `max_frames` is at most kMostFrames.
+  // kGeneral: a general step is due, `deep` was not said, and nothing was done: to be called again on a stack that has room.
+  Way WalkOn(uint32_t epoch, uint64_t* pcs, uint32_t max_frames, WalkResult* result, bool deep);
 
  private:
   struct Frame {
@@ -39,6 +45,7 @@ class TailMemo {
   static uint32_t Verify(const Side& last, uint32_t first, uint64_t low, uint64_t high);
 
   uint32_t current_, epoch_;
+  GeneralStep general_;  // of the walk under way; before it, where it begins
   Side sides_[2];
 };
 

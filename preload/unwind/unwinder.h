@@ -2,7 +2,9 @@
 //
 // Runs on any thread of the program, inside malloc, in signal handlers and in forked children. Reads memory of the
 // thread's own stack (bounded by `limits`) and read-only unwind sections of loaded objects; writes only into its own
-// tables and the caller's buffer. Never touches the program's stack, never blocks.
+// tables and the caller's buffer. Never writes to the program's stack above its own frames, never blocks. Little of that stack is
+// used: what needs much runs on a stack of leakhunt's own, and where system calls are forbidden the caller sees to it that
+// there is room for 10 KiB (own_stack.h).
 #pragma once
 
 #include <cstddef>
@@ -94,9 +96,13 @@ uint32_t Epoch();
 }
 
 // As a walk wants it. rbx and r12-r15 are 0: a walk that needs them finds them itself.
+inline void SetRegisters(Registers* registers, const CallerRegisters& caller) {
+  registers->pc = caller.pc, registers->sp = caller.sp, registers->rbp = caller.rbp;
+  registers->rbx = registers->r12 = registers->r13 = registers->r14 = registers->r15 = 0;
+}
 inline Registers RegistersOf(const CallerRegisters& caller) {
-  Registers registers{};
-  static_cast<CallerRegisters&>(registers) = caller;
+  Registers registers;
+  SetRegisters(&registers, caller);
   return registers;
 }
 

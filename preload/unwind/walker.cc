@@ -2,6 +2,7 @@
 #include "preload/unwind/unwinder.h"
 
 #include "preload/sys/atomic.h"
+#include "preload/sys/own_stack.h"
 #include "preload/unwind/loaded_object.h"
 #include "preload/unwind/module_map.h"
 #include "preload/unwind/quick_step.h"
@@ -29,11 +30,8 @@ Frame FrameOf(const Registers& from, const StackLimits& limits) {
   return frame;
 }
 
-// All registers at `start`, found by walking there from here through our own frames, whose prologues saved them.
-[[gnu::noinline]] bool FindRegistersOf(const RuleTable& table, const Registers& start, const StackLimits& limits,
-                                       Frame* frame) {
-  Registers here;
-  CaptureHere(&here);
+// All registers at `start`, found by walking there from `here` through our own frames, whose prologues saved them.
+bool FindRegistersOf(const RuleTable& table, const Registers& here, const Registers& start, const StackLimits& limits, Frame* frame) {
   if (here.sp < limits.low || here.sp >= start.sp) return false;
   *frame = FrameOf(here, limits);
   for (uint32_t i = 0; i < kMaxOwnFrames && frame->sp() < start.sp; ++i) {
@@ -58,28 +56,29 @@ StopReason StopOf(Step step) {
   }
 }
 
-[[gnu::noinline]] GeneralStep StepGeneral(const RuleTable& table, const Cursor& from) {
+namespace {
+
+void StepDeeply(const RuleTable& table, GeneralStep* general) {
+  const Cursor from = general->cursor;
   Frame frame;
   frame.state.Set(X86_64::kReturn, from.pc);
   frame.state.Set(X86_64::kStackPointer, from.sp);
   frame.state.Set(X86_64::kFramePointer, from.rbp);
   frame.exact_pc = from.exact;
   frame.limits = {from.low, from.high};
-  Step step = StepFrame(table, &frame);
-  if (step != Step::kStepped) return {step, false, false, from};
+  *general = {StepFrame(table, &frame), false, false, from};
+  if (general->step != Step::kStepped) return;
   uint64_t rbp = frame.state.Knows(X86_64::kFramePointer) ? frame.state.value[X86_64::kFramePointer] : 0;
   uint64_t slot = frame.by_frame_pointer ? frame.sp() - 16 : 0;
   if (frame.by_frame_pointer) CountFramePointerSteps(1);
-  return {step, frame.by_frame_pointer, frame.switched_stack,
-          Cursor{frame.pc(), frame.sp(), rbp, frame.exact_pc, slot, frame.limits.low, frame.limits.high}};
+  *general = {Step::kStepped, frame.by_frame_pointer, frame.switched_stack,
+              Cursor{frame.pc(), frame.sp(), rbp, frame.exact_pc, slot, frame.limits.low, frame.limits.high}};
 }
 
-[[gnu::noinline]] WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limits, uint64_t* pcs,
-                                                  uint32_t max_frames) {
-  sys::AddRelaxed(&g_counters.general_walks, uint64_t{1});
+WalkResult WalkDeeply(const Registers& here, const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames) {
   RuleTable table = CurrentRuleTable(CurrentEpoch());
   Frame frame;
-  if (!FindRegistersOf(table, start, limits, &frame)) frame = FrameOf(start, limits);
+  if (!FindRegistersOf(table, here, start, limits, &frame)) frame = FrameOf(start, limits);
   frame.limits.low = start.sp;
   for (uint32_t n = 0;;) {
     pcs[n++] = frame.pc() | uint64_t{frame.exact_pc} << 63;
@@ -89,35 +88,7 @@ StopReason StopOf(Step step) {
   }
 }
 
-bool WalkOn(const RuleTable& table, Cursor cursor, uint64_t* pcs, uint32_t max_frames, WalkResult* result) {
-  for (uint32_t n = result->frames;;) {
-    pcs[n++] = cursor.Word();
-    Quick quick = QuickStep(table, &cursor);
-    if (__builtin_expect(quick != Quick::kStepped, 0)) {
-      if (quick == Quick::kBottom) return *result = {n, StopReason::kBottom}, true;
-      if (quick == Quick::kBadFrame) return *result = {n, StopOf(Step::kBadFrame)}, true;
-      GeneralStep general = StepGeneral(table, Cursor(cursor));
-      if (general.step == Step::kNeedsRegister) return false;
-      if (general.step != Step::kStepped) return *result = {n, StopOf(general.step)}, true;
-      cursor = general.cursor;
-    }
-    if (n == max_frames) return *result = {n, StopReason::kDepth}, true;
-  }
-}
-
-WalkResult Walk(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames) {
-  Cursor cursor;
-  if (max_frames == 0) return {0, StopReason::kDepth};
-  if (!StartAt(start, limits, &cursor)) return pcs[0] = start.pc, WalkResult{1, StopOf(Step::kBadFrame)};
-  WalkResult result{0, StopReason::kDepth};
-  if (WalkOn(CurrentRuleTable(CurrentEpoch()), cursor, pcs, max_frames, &result)) return result;
-  return WalkWithAllRegisters(start, limits, pcs, max_frames);
-}
-
-bool CaptureOutside(const StackLimits& limits, Registers* registers) {
-  Registers here;
-  CaptureHere(&here);
-  if (here.sp < limits.low || here.sp >= limits.high) return false;
+bool FindOutside(const Registers& here, const StackLimits& limits, Registers* registers) {
   RuleTable table = CurrentRuleTable(CurrentEpoch());
   Frame frame = FrameOf(here, limits);
   for (uint32_t i = 0; i < kMaxOwnFrames && frame.lookup() - g_own_start < g_own_end - g_own_start; ++i) {
@@ -128,6 +99,63 @@ bool CaptureOutside(const StackLimits& limits, Registers* registers) {
   *registers = {frame.pc() | uint64_t{frame.exact_pc} << 63, frame.sp(), value[6], value[3], value[12], value[13],
                 value[14], value[15]};
   return true;
+}
+
+}  // namespace
+
+// A general step or walk needs up to 9 KiB of stack. Callers of Walk see to it that there is room where system calls are forbidden.
+[[gnu::noinline]] void StepGeneral(const RuleTable& table, GeneralStep* general) {
+  if (!sys::OnOwnStackOrHere([&] { StepDeeply(table, general); })) general->step = Step::kNoRule;
+}
+
+[[gnu::noinline]] WalkResult WalkWithAllRegisters(const Registers& start, const StackLimits& limits, uint64_t* pcs,
+                                                  uint32_t max_frames) {
+  sys::AddRelaxed(&g_counters.general_walks, uint64_t{1});
+  Registers here;
+  CaptureHere(&here);  // on the program's stack, from where our frames lead to `start`
+  WalkResult result{1, StopReason::kNoRule};
+  pcs[0] = start.pc;
+  (void)sys::OnOwnStackOrHere([&] { result = WalkDeeply(here, start, limits, pcs, max_frames); });
+  return result;
+}
+
+bool WalkOn(const RuleTable& table, Cursor cursor, uint64_t* pcs, uint32_t max_frames, WalkResult* result) {
+  for (uint32_t n = result->frames;;) {
+    pcs[n++] = cursor.Word();
+    Quick quick = QuickStep(table, &cursor);
+    if (__builtin_expect(quick != Quick::kStepped, 0)) {
+      if (quick == Quick::kBottom) return *result = {n, StopReason::kBottom}, true;
+      if (quick == Quick::kBadFrame) return *result = {n, StopOf(Step::kBadFrame)}, true;
+      GeneralStep general{Step::kStepped, false, false, cursor};
+      StepGeneral(table, &general);
+      if (general.step == Step::kNeedsRegister) return false;
+      if (general.step != Step::kStepped) return *result = {n, StopOf(general.step)}, true;
+      cursor = general.cursor;
+    }
+    if (n == max_frames) return *result = {n, StopReason::kDepth}, true;
+  }
+}
+
+// All of it on a stack of leakhunt's own: these are a thread's first walks, which find few rules in the cache.
+WalkResult Walk(const Registers& start, const StackLimits& limits, uint64_t* pcs, uint32_t max_frames) {
+  if (max_frames == 0) return {0, StopReason::kDepth};
+  WalkResult result{0, StopReason::kDepth};
+  bool done = true;
+  const bool walked = sys::OnOwnStackOrHere([&] {
+    Cursor cursor;
+    if (StartAt(start, limits, &cursor)) done = WalkOn(CurrentRuleTable(CurrentEpoch()), cursor, pcs, max_frames, &result);
+    else pcs[0] = start.pc, result = {1, StopOf(Step::kBadFrame)};
+  });
+  if (!walked) pcs[0] = start.pc, result = {1, StopOf(Step::kNoRule)};
+  return done ? result : WalkWithAllRegisters(start, limits, pcs, max_frames);
+}
+
+bool CaptureOutside(const StackLimits& limits, Registers* registers) {
+  Registers here;
+  CaptureHere(&here);
+  if (here.sp < limits.low || here.sp >= limits.high) return false;
+  bool found = false;
+  return sys::OnOwnStackOrHere([&] { found = FindOutside(here, limits, registers); }) && found;
 }
 
 WalkCounters Counters() {
