@@ -26,11 +26,25 @@ bool Leaks(const AlertInput& input) {
   return input.process.verdict == Verdict::kLeaking || input.process.verdict == Verdict::kOnset;
 }
 
-// The limit of what leaks, by its own rate: memory, or handles where nothing else leaks.
+// Whether memory (threads included) leaks, or handles. The rate of RSS is not one of a leak of handles.
+bool LeaksIn(const ProcessVerdict& process, bool handles) {
+  if (process.causes.empty()) return (process.growth == GrowthClass::kHandle) == handles;
+  return std::any_of(process.causes.begin(), process.causes.end(), [&](const GrowthCause& cause) {
+    return handles ? cause.growth == GrowthClass::kHandle : IsLeakOfMemory(cause.growth);
+  });
+}
+
+// The limit that the leak of memory, or of handles, meets by its own rate; null when there is none.
+const TimeToLimit* LimitOf(const ProcessVerdict& process, bool handles) {
+  if (!process.causes.empty()) return SoonestOfLeaks(process, handles);
+  return process.limit && LimitsHandles(*process.limit) == handles ? &*process.limit : nullptr;
+}
+
+// The sooner of the two.
 const TimeToLimit* LimitOf(const AlertInput& input) {
-  if (input.process.causes.empty()) return input.process.limit ? &*input.process.limit : nullptr;
-  const TimeToLimit* memory = SoonestOfLeaks(input.process, false);
-  return memory != nullptr ? memory : SoonestOfLeaks(input.process, true);
+  const TimeToLimit *memory = LimitOf(input.process, false), *handles = LimitOf(input.process, true);
+  if (memory == nullptr || handles == nullptr) return memory == nullptr ? handles : memory;
+  return memory->seconds <= handles->seconds ? memory : handles;
 }
 
 double SecondsLeft(const AlertInput& input) {
@@ -59,9 +73,19 @@ const char* KindName(AlertKind kind) {
   return "raised";
 }
 
+// "2.0 MiB/min, 16 min to the cgroup limit"
+std::string RateAndLimit(const ProcessVerdict& process, bool handles) {
+  std::string text = PerTime(handles ? process.handles_per_s.value : process.rate_per_s.value, handles);
+  const TimeToLimit* limit = LimitOf(process, handles);
+  if (limit != nullptr) text += fmt::format(", {} to the {} limit", Duration(limit->seconds * 1000), limit->kind);
+  return text;
+}
+
+// Each thing that leaks with its own rate and limit.
 std::string Rates(const ProcessVerdict& process) {
-  bool memory = process.growth != GrowthClass::kHandle;
-  return PerTime(memory ? process.rate_per_s.value : process.handles_per_s.value, !memory);
+  const bool memory = LeaksIn(process, false), handles = LeaksIn(process, true);
+  if (!handles) return RateAndLimit(process, false);
+  return (memory ? RateAndLimit(process, false) + "; " : "") + RateAndLimit(process, true);
 }
 
 Json SuspectJson(const Suspect& suspect) {
@@ -75,8 +99,9 @@ Json SuspectJson(const Suspect& suspect) {
 }  // namespace
 
 std::string AlertState::WhatChanged(const AlertInput& input) const {
-  if (rate_said_ > 0 && input.process.rate_per_s.low >= kRateChange * rate_said_) return "the rate has doubled";
-  if (handles_said_ > 0 && input.process.handles_per_s.low >= kRateChange * handles_said_) return "the rate has doubled";
+  const ProcessVerdict& now = input.process;
+  if (rate_said_ > 0 && LeaksIn(now, false) && now.rate_per_s.low >= kRateChange * rate_said_) return "the rate has doubled";
+  if (handles_said_ > 0 && LeaksIn(now, true) && now.handles_per_s.low >= kRateChange * handles_said_) return "the rate has doubled";
   for (const Suspect& suspect : input.suspects) {
     bool known = std::find(suspects_said_.begin(), suspects_said_.end(), suspect.id) != suspects_said_.end();
     if (!known) return "a new suspect";
@@ -89,8 +114,8 @@ std::string AlertState::WhatChanged(const AlertInput& input) const {
 }
 
 void AlertState::Remember(const AlertInput& input) {
-  rate_said_ = std::max(rate_said_, input.process.rate_per_s.value);
-  handles_said_ = std::max(handles_said_, input.process.handles_per_s.value);
+  if (LeaksIn(input.process, false)) rate_said_ = std::max(rate_said_, input.process.rate_per_s.value);
+  if (LeaksIn(input.process, true)) handles_said_ = std::max(handles_said_, input.process.handles_per_s.value);
   limit_said_s_ = std::min(limit_said_s_, SecondsLeft(input));
   for (const Suspect& suspect : input.suspects) {
     bool known = std::find(suspects_said_.begin(), suspects_said_.end(), suspect.id) != suspects_said_.end();
@@ -123,9 +148,6 @@ std::string AlertLine(const Alert& alert) {
   if (alert.kind == AlertKind::kCleared) return fmt::format("LEAK CLEARED: {} {}", who, now.process.text);
   bool idle = now.process.active_until_ms > 0;
   std::string line = fmt::format("LEAK: {} {}", who, idle ? now.process.text : Rates(now.process));
-  if (const TimeToLimit* limit = LimitOf(now)) {
-    line += fmt::format(", {} to the {} limit", Duration(limit->seconds * 1000), limit->kind);
-  }
   if (!alert.reason.empty()) line += " (" + alert.reason + ")";
   if (now.suspects.empty()) return line;
   line += "; suspects: ";

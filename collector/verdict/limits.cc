@@ -36,12 +36,15 @@ void LimitOffers::Handles(const snapshot::Estimate& rate_per_s) {
 bool LimitsHandles(const TimeToLimit& limit) { return limit.kind == "RLIMIT_NOFILE"; }
 bool LimitsThreads(const TimeToLimit& limit) { return limit.kind == "pids.max" || limit.kind == "RLIMIT_NPROC"; }
 
+bool IsLeakOfMemory(GrowthClass growth) {
+  return growth == GrowthClass::kHeap || growth == GrowthClass::kMapping || growth == GrowthClass::kThread;
+}
+
 const TimeToLimit* SoonestOfLeaks(const ProcessVerdict& process, bool handles) {
   const TimeToLimit* soonest = nullptr;
   for (const GrowthCause& cause : process.causes) {
-    const bool memory = cause.growth == GrowthClass::kHeap || cause.growth == GrowthClass::kMapping ||
-                        cause.growth == GrowthClass::kThread;
-    if (!cause.limit || (handles ? cause.growth != GrowthClass::kHandle : !memory)) continue;
+    const bool wanted = handles ? cause.growth == GrowthClass::kHandle : IsLeakOfMemory(cause.growth);
+    if (!cause.limit || !wanted) continue;
     if (soonest == nullptr || cause.limit->seconds < soonest->seconds) soonest = &*cause.limit;
   }
   return soonest;

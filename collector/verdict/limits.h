@@ -28,6 +28,9 @@ class LimitOffers {
   std::optional<TimeToLimit> first_;
 };
 
+// The leaks that are of memory: of blocks, mappings or threads.
+bool IsLeakOfMemory(GrowthClass growth);
+
 // The soonest limit among leaks of memory and threads, or of handles; null when there is none.
 const TimeToLimit* SoonestOfLeaks(const ProcessVerdict& process, bool handles);
 

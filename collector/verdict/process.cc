@@ -271,7 +271,8 @@ class ProcessJudge {
     return rate;
   }
 
-  std::optional<TimeToLimit> FirstLimit() const {
+  // Of memory, address space and threads.
+  std::optional<TimeToLimit> FirstMemoryLimit() const {
     if (vitals_.empty() || out_.active_until_ms > 0) return std::nullopt;  // an idle leak goes nowhere
     LimitOffers offers(vitals_.back(), limits_);
     const Estimate rss = WithoutFiles(RateOf(rss_));
@@ -279,8 +280,20 @@ class ProcessJudge {
     if (count_[0] > 0 || grows) offers.Memory(grows && rss.value > leak_[0].value ? rss : leak_[0]);
     if (Grows(virtual_, kRssMatters)) offers.AddressSpace(RateOf(virtual_));
     if (Grows(threads_, kFewestThreads)) offers.Threads(RateOf(threads_));
+    return offers.First();
+  }
+
+  std::optional<TimeToLimit> HandleLimit() const {
+    if (vitals_.empty() || out_.active_until_ms > 0) return std::nullopt;
+    LimitOffers offers(vitals_.back(), limits_);
     if (count_[1] > 0 || Grows(handles_, 8)) offers.Handles(out_.handles_per_s);
     return offers.First();
+  }
+
+  std::optional<TimeToLimit> FirstLimit() const {
+    const std::optional<TimeToLimit> memory = FirstMemoryLimit(), handles = HandleLimit();
+    if (!memory || !handles) return memory ? memory : handles;
+    return memory->seconds <= handles->seconds ? memory : handles;
   }
 
   static std::string LimitText(const std::optional<TimeToLimit>& limit) {
@@ -292,9 +305,9 @@ class ProcessJudge {
     return fmt::format(", {} to the {} limit{}", Duration(l.seconds * 1000), l.kind, range);
   }
 
-  // The soonest that the leaks would meet alone; where nothing else grows faster, that of the process.
+  // The soonest that the leaks of memory would meet alone; where nothing else grows faster, that of the process.
   std::optional<TimeToLimit> LeakLimit() const {
-    if (out_.causes.empty() || !HasReasonOfItsOwn(out_.growth)) return out_.limit;
+    if (out_.causes.empty() || !HasReasonOfItsOwn(out_.growth)) return FirstMemoryLimit();
     const TimeToLimit* soonest = SoonestOfLeaks(out_, false);
     return soonest == nullptr ? std::nullopt : std::optional(*soonest);
   }
@@ -306,12 +319,24 @@ class ProcessJudge {
                        LimitText(cause.limit));
   }
 
+  static std::string AtSites(double per_s, bool handles, int sites) {
+    return fmt::format("{} at {} site{}", PerTime(per_s, handles), sites, sites == 1 ? "" : "s");
+  }
+
   std::string IdleSentence() const {
-    bool handles = count_[0] == 0;
-    double active = handles ? active_handles_ : active_by_kind_[0] + active_by_kind_[1] + active_by_kind_[2];
-    return fmt::format("grew {} at {} site{} until {}, idle since; what leaked is still held",
-                       PerTime(active, handles), out_.leaking_sites,
-                       out_.leaking_sites == 1 ? "" : "s", ClockTime(out_.active_until_ms));
+    std::string text;
+    if (count_[0] > 0) text = AtSites(active_by_kind_[0] + active_by_kind_[1] + active_by_kind_[2], false, count_[0]);
+    if (count_[1] > 0) text += (text.empty() ? "" : " and ") + AtSites(active_handles_, true, count_[1]);
+    return fmt::format("grew {} until {}, idle since; what leaked is still held", text, ClockTime(out_.active_until_ms));
+  }
+
+  // Memory and handles, each with its own rate and limit.
+  std::string LeakSentence() const {
+    std::string text;
+    if (count_[0] > 0) text = "leaking " + AtSites(out_.rate_per_s.value, false, count_[0]) + LimitText(LeakLimit());
+    if (count_[1] == 0) return text;
+    return text + (text.empty() ? "" : "; ") + "leaking " + AtSites(out_.handles_per_s.value, true, count_[1]) +
+           LimitText(HandleLimit());
   }
 
   std::string Sentence() const {
@@ -320,11 +345,10 @@ class ProcessJudge {
     switch (out_.verdict) {
       case Verdict::kLeaking:
       case Verdict::kOnset:
-        if (out_.active_until_ms > 0) return IdleSentence() + BesideLeak();
-        return fmt::format("leaking {} at {} site{}{}{}", rate, out_.leaking_sites, out_.leaking_sites == 1 ? "" : "s",
-                           LimitText(LeakLimit()), BesideLeak());
+        return (out_.active_until_ms > 0 ? IdleSentence() : LeakSentence()) + BesideLeak();
       case Verdict::kGrowingUnproven:
-        return fmt::format("growing {} ({}), no leaking site proven{}", rate, GrowthClassName(out_.growth), LimitText(out_.limit));
+        return fmt::format("growing {} ({}), no leaking site proven{}", rate, GrowthClassName(out_.growth),
+                           LimitText(handles ? HandleLimit() : FirstMemoryLimit()));
       case Verdict::kBounded:
         return fmt::format("stable, at most {} with 95 % confidence", PerTime(std::max(0.0, out_.rate_per_s.high), false));
       default:

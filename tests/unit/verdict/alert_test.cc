@@ -122,6 +122,41 @@ TEST(Alert, LineNamesRateLimitAndSuspects) {
             "handler2 server.cc:42 (2.0 MiB/min), handler3 server.cc:42 (2.0 MiB/min), 1 more");
 }
 
+AlertInput MemoryAndHandles() {
+  AlertInput input = Leak(2.0 * (1 << 20) / 60, 960);
+  input.process.handles_per_s = {1.5, 1.4, 1.6};
+  input.process.limit = TimeToLimit{"RLIMIT_NOFILE", 1024, 500, 300, 290, 310};
+  input.process.causes = {{GrowthClass::kHeap, input.process.rate_per_s, std::nullopt},
+                          {GrowthClass::kHandle, input.process.handles_per_s, input.process.limit}};
+  return input;
+}
+
+TEST(Alert, LineGivesMemoryAndHandlesEachTheirOwnRateAndLimit) {
+  AlertInput input = MemoryAndHandles();
+  EXPECT_EQ(AlertLine({AlertKind::kRaised, "", input}).find(
+                "LEAK: server[4242] 2.0 MiB/min; 90 handles/min, 5 min to the RLIMIT_NOFILE limit; suspects: "), 0u)
+      << AlertLine({AlertKind::kRaised, "", input});
+  input.process.causes.front().limit = TimeToLimit{"cgroup", 1e9, 5e8, 960, 900, 1000};
+  EXPECT_EQ(AlertLine({AlertKind::kRaised, "", input}).find(
+                "LEAK: server[4242] 2.0 MiB/min, 16 min to the cgroup limit; 90 handles/min, 5 min to the RLIMIT_NOFILE"), 0u);
+  EXPECT_DOUBLE_EQ(nlohmann::json::parse(AlertJson({AlertKind::kRaised, "", input}))["time_to_limit_s"], 300);
+}
+
+// Without a leak of memory `rate_per_s` is that of RSS, which fragmentation or a cache may be.
+TEST(Alert, OfHandlesSaysNothingOfHowMemoryGrows) {
+  AlertState state;
+  AlertInput input = MemoryAndHandles();
+  input.process.growth = GrowthClass::kFragmentation;
+  input.process.causes.front() = {GrowthClass::kFragmentation, input.process.rate_per_s,
+                                  TimeToLimit{"cgroup", 1e9, 5e8, 60, 50, 70}};
+  auto alert = state.Update(input);
+  ASSERT_TRUE(alert);
+  EXPECT_EQ(AlertLine(*alert).find("LEAK: server[4242] 90 handles/min, 5 min to the RLIMIT_NOFILE limit; suspects"), 0u)
+      << AlertLine(*alert);
+  input.process.rate_per_s = {1e9, 1e9, 1e9};
+  EXPECT_FALSE(state.Update(input));
+}
+
 TEST(Alert, ClearedLineSaysWhatIsKnownNow) {
   EXPECT_EQ(AlertLine({AlertKind::kCleared, "", Quiet()}),
             "LEAK CLEARED: server[4242] stable, at most 1.0 KiB/min with 95 % confidence");

@@ -140,6 +140,26 @@ TEST(JudgeProcess, HandlesMeetTheirOwnLimit) {
   EXPECT_NEAR(verdict.limit->seconds, (1024 - 400) / 0.1, 300);
 }
 
+TEST(JudgeProcess, MemoryAndHandlesAreSaidApart) {
+  auto vitals = Hour([](VitalsPoint& v, double m) {
+    v.heap_live_bytes = static_cast<uint64_t>((10 + m) * kMiB);
+    v.open_handles = 40 + static_cast<uint64_t>(m * 6);
+  });
+  struct snapshot::Limits limits;
+  limits.open_handles = 1024;
+  ProcessVerdict verdict = JudgeProcess(vitals, limits, {Leaking(kMiB / 60), Leaking(0.1, true)});
+  ASSERT_TRUE(verdict.limit);
+  EXPECT_EQ(verdict.limit->kind, "RLIMIT_NOFILE");
+  EXPECT_EQ(verdict.text.find("leaking 1.0 MiB/min at 1 site; leaking 6.0 handles/min at 1 site, "), 0u) << verdict.text;
+  EXPECT_NE(verdict.text.find("to the RLIMIT_NOFILE limit"), std::string::npos) << verdict.text;
+  limits.cgroup_bytes = static_cast<uint64_t>(200 * kMiB);
+  verdict = JudgeProcess(vitals, limits, {Leaking(kMiB / 60), Leaking(0.1, true)});
+  const size_t memory = verdict.text.find("to the cgroup limit"), handles = verdict.text.find("leaking 6.0 handles/min");
+  EXPECT_LT(memory, handles) << verdict.text;
+  verdict = JudgeProcess(vitals, limits, {Leaking(kMiB / 60)});
+  EXPECT_EQ(verdict.text.find("RLIMIT_NOFILE"), std::string::npos) << verdict.text;
+}
+
 TEST(JudgeProcess, AddressSpaceMeetsItsOwnLimitAlone) {
   auto vitals = Hour([](VitalsPoint&, double) {});
   for (size_t i = 0; i < vitals.size(); ++i) vitals[i].virtual_bytes = static_cast<uint64_t>((1000 + 64.0 * static_cast<double>(i)) * kMiB);
@@ -232,7 +252,7 @@ TEST(JudgeProcess, AnIdleLeakSaysHowFastItGrewAndNamesNoLimit) {
   ProcessVerdict verdict =
       JudgeProcess(vitals, limits, {{false, snapshot::SiteKind::kHeap, site}, {true, snapshot::SiteKind::kHeap, sockets}});
   EXPECT_EQ(verdict.growth, GrowthClass::kHeap);
-  EXPECT_EQ(verdict.text, "grew 26.0 MiB/min at 2 sites until 00:46:32 UTC, idle since; what leaked is still held");
+  EXPECT_EQ(verdict.text, "grew 26.0 MiB/min at 1 site and 600 handles/min at 1 site until 00:46:32 UTC, idle since; what leaked is still held");
   EXPECT_FALSE(verdict.limit);
   site.active_until_ms = 0;
   site.rate_per_s = site.rate_while_active;
