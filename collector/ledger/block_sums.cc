@@ -113,8 +113,15 @@ void BlockSums::Add(uint64_t offset, const protocol::RecordSlot& slot) {
   } else if (kind != protocol::BlockKind::kThread) {
     AddMapping(offset, slot);
   } else {
-    waiting_threads_.emplace_back(offset, slot);
+    KeepThread(offset, slot);
   }
+}
+
+// From here on its size is its stack's, as that of any block.
+void BlockSums::KeepThread(uint64_t offset, protocol::RecordSlot slot) {
+  if (knowledge_.threads != nullptr && !knowledge_.threads->Hold(slot)) return;
+  slot.size_interval = protocol::PackSize(protocol::StackBytesOf(slot.size_interval), protocol::EncodeInterval(1));
+  waiting_threads_.emplace_back(offset, slot);
 }
 
 void BlockSums::AddHeap(uint64_t offset, const protocol::RecordSlot& slot) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "collector/ledger/key_index.h"
+#include "collector/ledger/living_threads.h"
 #include "collector/ledger/mapping_memory.h"
 #include "collector/ledger/page_directory.h"
 #include "collector/ledger/process_clock.h"
@@ -72,6 +73,7 @@ class BlockSums {
   struct Knowledge {
     uint64_t floor_interval_bytes = 0;  // T_floor of the header
     MappingMemory* memory = nullptr;    // what mappings and stacks hold
+    const LivingThreads* threads = nullptr;  // which threads count; null: all
   };
 
   // Sweeps every record area for the blocks of the stacks in `range`.
@@ -95,6 +97,7 @@ class BlockSums {
       : clock_(clock), knowledge_(knowledge), heap_weigher_(knowledge.floor_interval_bytes) {}
 
   void Add(uint64_t offset, const protocol::RecordSlot& slot);
+  void KeepThread(uint64_t offset, protocol::RecordSlot slot);
   void AddHeap(uint64_t offset, const protocol::RecordSlot& slot);
   void AddMapping(uint64_t offset, const protocol::RecordSlot& slot);
   void AddDated(uint32_t number, const protocol::RecordSlot& slot, const BlockWeight& weight);

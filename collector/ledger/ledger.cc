@@ -74,6 +74,7 @@ class Capturing {
         clock_(header, options.now_ms),
         copier_(file_, options.process_alive ? PageWriter::kActive : PageWriter::kGone),
         directory_(PageDirectory::Read(file_, header.extents)),
+        living_threads_(options.threads, clock_),
         stacks_(file_, rows),
         rows_(rows),
         out_(out) {}
@@ -94,6 +95,7 @@ class Capturing {
   ProcessClock clock_;
   SlotCopier copier_;
   PageDirectory directory_;
+  LivingThreads living_threads_;
   StackTable stacks_;
   ThreadTable threads_;
   ScopeTable scopes_;
@@ -175,7 +177,7 @@ void Capturing::FillHandleRows(HandleSighting seen, const std::vector<HandleTota
 Result<BlockSums> Capturing::SweepBlocks(StackRange range) {
   const auto sweep = [&] {
     return BlockSums::Sweep(&copier_, directory_, range, clock_,
-                            {header_.floor_interval_bytes, &state_.mapping_memory});
+                            {header_.floor_interval_bytes, &state_.mapping_memory, &living_threads_});
   };
   BlockSums blocks = sweep();
   for (int attempt = 0; attempt < kSweepAttempts; ++attempt) {

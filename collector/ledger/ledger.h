@@ -14,6 +14,7 @@
 
 #include "collector/base/result.h"
 #include "collector/base/unique_fd.h"
+#include "collector/ledger/living_threads.h"
 #include "collector/ledger/mapping_memory.h"
 #include "collector/ledger/residency.h"
 #include "collector/snapshot/rows.h"
@@ -35,6 +36,8 @@ struct CaptureOptions {
   const std::vector<KernelHandle>* kernel_handles = nullptr;
   // What mappings and stacks hold, read just before the capture. Null: not known, what was read last stands.
   const Residency* residency = nullptr;
+  // The process's threads, listed just before the capture, or when it was last seen alive. Null: not known.
+  const ThreadList* threads = nullptr;
   double most_unread_bytes = 1e18;  // what mappings that were never read can hold together (RSS); see MappingMemory
   bool process_alive = true;
   int64_t now_ms = 0;              // Unix milliseconds

@@ -143,6 +143,8 @@ bool ImageRecorder::Capture(int64_t now_ms, bool alive, snapshot::SnapshotWriter
     handles = watch::ReadKernelHandles(process_, own_socket_inode_);
   if (handles) own_descriptors_ = handles->own;
   options.kernel_handles = handles ? &handles->handles : nullptr;
+  if (alive && (header_.track & protocol::kTrackThreads) != 0) threads_.Read(process_, now_ms);
+  options.threads = threads_.Last();
   options.residency = alive ? vitals_watch_.Memory() : nullptr;
   if (latest_.rss_bytes > 0) options.most_unread_bytes = static_cast<double>(latest_.rss_bytes);
   options.process_alive = alive;

@@ -16,6 +16,7 @@
 #include "collector/record/recording_directory.h"
 #include "collector/record/schedule.h"
 #include "collector/watch/proc_directory.h"
+#include "collector/watch/thread_lister.h"
 #include "collector/watch/vitals.h"
 
 namespace leakhunt::record {
@@ -112,6 +113,7 @@ class ImageRecorder {
   RecordingDirectory directory_;
   SnapshotSchedule schedule_;
   watch::VitalsWatch vitals_watch_;
+  watch::ThreadLister threads_;
   snapshot::Limits limits_;
   std::vector<snapshot::VitalsPoint> vitals_;  // since the last snapshot that was written
   snapshot::VitalsPoint latest_;

@@ -3,7 +3,7 @@
 #include "preload/core/governor.h"
 #include "preload/core/handle_lists.h"
 #include "preload/core/handle_slots.h"
-#include "preload/core/joinable_threads.h"
+#include "preload/core/recorded_threads.h"
 #include "preload/core/process.h"
 #include "preload/core/stacks.h"
 #include "preload/core/thread_state.h"

@@ -10,7 +10,7 @@
 #include "preload/core/governor.h"
 #include "preload/core/handles.h"
 #include "preload/core/inherited.h"
-#include "preload/core/joinable_threads.h"
+#include "preload/core/recorded_threads.h"
 #include "preload/core/jumps.h"
 #include "preload/core/mappings.h"
 #include "preload/core/output_check.h"
@@ -418,6 +418,7 @@ void ConnectChild() {
 void ProcessExits(int status) {
   // Not in vfork children: they end alone, in their parent's memory.
   if (sys::LoadAcquire(&g_process.mode) != Mode::kRecording || static_cast<uint32_t>(sys::GetPid()) != g_process.pid) return;
+  EndThreadsThatEnded();
   if (!Enter()) return;
   ConnectChild();
   (void)sys::OnOwnStack([] { ListHandlesAtExit(); });  // where there is no stack, the list is what was recorded

@@ -2,7 +2,7 @@
 #include <pthread.h>
 #include <threads.h>
 
-#include "preload/core/joinable_threads.h"
+#include "preload/core/recorded_threads.h"
 #include "preload/hooks/handle_hook.h"
 
 using namespace leakhunt;
@@ -48,15 +48,15 @@ template <typename Call>
 int Ending(pthread_t thread, Call call) {
   uint64_t record = core::ThreadRecordOf(thread);
   int result = call();
-  if (result == 0) core::ThreadGone(thread, record);
+  if (result == 0) core::ThreadJoined(thread, record);
   return result;
 }
 
-// A detach does not wait, and when it is done the number may be another thread's. One that fails was of a thread that
-// had been detached or joined.
+// A detach does not wait, and when it is done the thread may be gone and the number another's: its tid is read before. A detach
+// that fails was of a thread that had been detached before.
 template <typename Call>
 int Detaching(pthread_t thread, Call call) {
-  core::ThreadGone(thread, 0);
+  core::ThreadDetaches(thread);
   return call();
 }
 

@@ -24,7 +24,7 @@ namespace leakhunt::protocol {
 
 inline constexpr uint32_t kLayoutMagic = 0x4750484C;  // "LHPG"
 inline constexpr uint32_t kExtentMagic = 0x5845484C;  // "LHEX"
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr uint64_t kExtentBytes = 1u << 20;
 inline constexpr uint32_t kPagesPerExtent = 256;
@@ -148,7 +148,8 @@ struct ProcessHeader {
   uint64_t brk_now;
   uint64_t directory_device;     // of `directory`, as stat gives them; 0: unknown
   uint64_t directory_inode;
-  uint64_t reserved[6];
+  uint64_t scratch;              // the guest's own (Pages::ReadWord); means nothing to a reader
+  uint64_t reserved[5];
   char name[16];                 // comm
   char executable[256];          // absolute path, truncated
   char output[256];              // LEAKHUNT_OUTPUT as the program had it; empty = the collector's own
@@ -182,7 +183,7 @@ enum class BlockKind : uint8_t { kHeap = 0, kMmap = 1, kThread = 2, kShm = 3 };
 struct RecordSlot {
   uint64_t state;            // bits 0-7 SlotState; bits 8-63 generation, new at each birth and resize; bits 8-23 of it
                              // also name the thread that allocated (ThreadOf), because runs outlive their threads
-  uint64_t size_interval;    // bits 0-47 bytes asked for (saturating); bits 48-63 interval code T was drawn with
+  uint64_t size_interval;    // bits 0-47 bytes asked for (saturating), of a thread see PackThread; bits 48-63 interval code T was drawn with
   uint64_t stack_birth;      // bits 0-31 stack reference; bits 32-63 birth in ticks
   uint64_t address_kind;     // bits 0-47 address; bits 48-51 BlockKind; bits 52-63 scope index (0 none)
 };
@@ -209,6 +210,21 @@ constexpr uint64_t PackSize(uint64_t size_bytes, uint16_t interval_code) {
 }
 constexpr uint64_t SizeOf(uint64_t size_interval) { return size_interval & kMaxRecordedSize; }
 constexpr uint16_t IntervalCodeOf(uint64_t size_interval) { return static_cast<uint16_t>(size_interval >> 48); }
+
+// A thread is never sampled. Bits 0-25 are its stack's pages (saturating); bits 26-47 are the tid of a detached thread, in the
+// guest's pid namespace, and 0 for a joinable one. A tid has at most 22 bits (pid_max, proc(5)). A detached thread ends
+// without a call, so its slot stays live; it counts while the kernel lists its tid.
+inline constexpr uint32_t kThreadPageBits = 26;
+constexpr uint64_t PackThread(uint64_t stack_bytes, uint32_t detached_tid) {
+  const uint64_t pages = (stack_bytes + kPageBytes - 1) / kPageBytes;
+  const uint64_t most = (uint64_t{1} << kThreadPageBits) - 1;
+  return PackSize((pages < most ? pages : most) | (static_cast<uint64_t>(detached_tid) << kThreadPageBits), EncodeInterval(1));
+}
+constexpr uint64_t StackBytesOf(uint64_t size_interval) {
+  return (size_interval & ((uint64_t{1} << kThreadPageBits) - 1)) * kPageBytes;
+}
+constexpr uint32_t DetachedTidOf(uint64_t size_interval) { return static_cast<uint32_t>(SizeOf(size_interval) >> kThreadPageBits); }
+
 constexpr uint64_t PackStack(uint32_t stack, uint32_t birth_tick) { return stack | (static_cast<uint64_t>(birth_tick) << 32); }
 constexpr uint32_t StackOf(uint64_t stack_birth) { return static_cast<uint32_t>(stack_birth); }
 constexpr uint32_t BirthTickOf(uint64_t stack_birth) { return static_cast<uint32_t>(stack_birth >> 32); }

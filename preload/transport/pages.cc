@@ -68,6 +68,18 @@ bool Pages::Create(uint32_t generation, uint64_t max_bytes) {
   return true;
 }
 
+// A thread with descriptors of its own may have a file of the program's under the number.
+bool Pages::DescriptorIsOurs() const { return fd_ >= 0 && (inode_ == 0 || InodeOf(fd_) == inode_); }
+
+bool Pages::ReadWord(uint64_t address, uint32_t* word) {
+  const uint64_t offset = kPageBytes + offsetof(protocol::ProcessHeader, scratch);
+  if (!FileSizeAllowed(offset + sizeof(*word)) || !DescriptorIsOurs()) return false;
+  const long written = sys::Call(SYS_pwrite64, fd_, static_cast<long>(address), sizeof(*word), static_cast<long>(offset));
+  if (written != sizeof(*word)) return false;
+  *word = sys::LoadRelaxed(reinterpret_cast<uint32_t*>(&header_->scratch));
+  return true;
+}
+
 bool Pages::AddExtent() {
   bool added = false;
   return sys::OnOwnStack([&] { added = AddExtentDeeply(); }) && added;
@@ -78,8 +90,7 @@ bool Pages::AddExtentDeeply() {
   uint64_t bytes = (uint64_t{extents_} + 1) * kExtentBytes;
   if (!FileSizeAllowed(bytes)) return false;
   if (may_grow_ != nullptr && !may_grow_(kExtentBytes)) return false;
-  // A thread with descriptors of its own may have a file of the program's under the number.
-  if (inode_ != 0 && InodeOf(fd_) != inode_) return false;
+  if (!DescriptorIsOurs()) return false;
   if (sys::Failed(sys::Call(SYS_ftruncate, fd_, static_cast<long>(bytes)))) return false;
   long mapped = sys::Call(SYS_mmap, 0, kExtentBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_,
                           static_cast<long>(bytes - kExtentBytes));

@@ -31,6 +31,10 @@ class Pages {
   // A zeroed area of 1..255 pages. Null `start` at the bound or on refusal.
   Area Allocate(protocol::AreaKind kind, uint32_t pages, uint32_t owner);
 
+  // The 32-bit word at `address` of the program's memory, which another thread may be unmapping: the kernel reads it, and
+  // says no. False: not readable, or the kernel may not be asked. One caller at a time. A system call or three.
+  bool ReadWord(uint64_t address, uint32_t* word);
+
   protocol::ProcessHeader* Header() const { return header_; }
   int Descriptor() const { return fd_; }
   void ForgetDescriptor() { fd_ = -1; }
@@ -45,6 +49,7 @@ class Pages {
   }
 
  private:
+  bool DescriptorIsOurs() const;
   bool AddExtent();
   bool AddExtentDeeply();  // on a stack of leakhunt's own
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <threads.h>
 #include <unistd.h>
 
@@ -73,6 +74,13 @@ __attribute__((noinline)) static void Semaphores(void) {
   sem_unlink("/leakhunt-test-b");
 }
 
+// The links of the directory are two and one for each thread.
+static void AwaitEndOfThreads(void) {
+  struct stat tasks;
+  do Must(usleep(1000) == 0 && stat("/proc/self/task", &tasks) == 0);
+  while (tasks.st_nlink > 3);
+}
+
 int main(void) {
   UnjoinedThreads();
   ThreadsThatDetachThemselves();
@@ -81,5 +89,6 @@ int main(void) {
   StandardThreads();
   SharedSegments();
   Semaphores();
+  AwaitEndOfThreads();
   return 0;
 }

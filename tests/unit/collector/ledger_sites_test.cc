@@ -25,13 +25,14 @@ using testing::PageBuilder;
 
 constexpr int64_t kNowMs = kStartedMs + 60'000;
 
-Snapshot CaptureDead(UniqueFd fd, int64_t now_ms = kNowMs) {
+Snapshot CaptureDead(UniqueFd fd, int64_t now_ms = kNowMs, const ThreadList* threads = nullptr) {
   Result<std::unique_ptr<ProcessLedger>> ledger = ProcessLedger::Open(std::move(fd));
   EXPECT_TRUE(ledger) << ledger.error().message;
   Snapshot out;
   CaptureOptions options;
   options.process_alive = false;
   options.now_ms = now_ms;
+  options.threads = threads;
   const Result<Unit> done = testing::CaptureWhole(**ledger, options, &out);
   EXPECT_TRUE(done);
   return out;
@@ -285,14 +286,35 @@ TEST(LedgerSites, KindsAreSeparateRowsAndSharedMemoryIsAMapping) {
   pages.AddRecord({.size = 1, .stack = stack, .kind = BlockKind::kHeap});
   pages.AddRecord({.size = 20, .stack = stack, .kind = BlockKind::kMmap});
   pages.AddRecord({.size = 300, .stack = stack, .kind = BlockKind::kShm});
-  pages.AddRecord({.size = 4000, .stack = stack, .kind = BlockKind::kThread});
+  pages.AddRecord({.size = 8192, .stack = stack, .kind = BlockKind::kThread});
   const Snapshot out = CaptureDead(pages.Seal());
   ASSERT_EQ(out.sites.size(), 3u);
   EXPECT_EQ(out.sites[0].kind, SiteKind::kThread);
-  EXPECT_EQ(out.sites[0].live_bytes.value, 4000);
+  EXPECT_EQ(out.sites[0].live_bytes.value, 8192);
   EXPECT_EQ(out.sites[1].kind, SiteKind::kMmap);
   EXPECT_EQ(out.sites[1].live_bytes.value, 320);
   EXPECT_EQ(out.sites[2].kind, SiteKind::kHeap);
+}
+
+// A tick is 10 ms, and tick 1 the first.
+TEST(LedgerSites, ADetachedThreadCountsWhileTheKernelListsIt) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  const auto thread = [&](uint32_t tick, uint32_t detached_tid) {
+    pages.AddRecord({.size = 8192, .stack = stack, .tick = tick, .kind = BlockKind::kThread, .detached_tid = detached_tid});
+  };
+  thread(10, 0);     // joinable
+  thread(10, 500);   // listed
+  thread(10, 4'194'303);  // the highest tid; listed
+  thread(10, 501);   // ended
+  thread(900, 502);  // born after the listing
+  const UniqueFd memfd = pages.Seal();
+  const auto count = [&](const ThreadList* threads) {
+    return OnlySite(CaptureDead(UniqueFd(dup(memfd.Get())), kNowMs, threads)).live_count.value;
+  };
+  const ThreadList listed{.tids = {500, 4'194'303}, .listed_ms = kStartedMs + 5'000};
+  EXPECT_EQ(count(&listed), 4);
+  EXPECT_EQ(count(nullptr), 5);
 }
 
 TEST(LedgerSites, ScopesSplitLiveBlocksAndTotalsStayWithTheStack) {
