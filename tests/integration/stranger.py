@@ -6,6 +6,8 @@ Own pages are made by hand, so that nothing of the preload library judges what i
 import array
 import fcntl
 import os
+import pathlib
+import re
 import socket
 import struct
 import time
@@ -16,11 +18,21 @@ HELLO, WELCOME, SNAPSHOT, ADOPT, REFUSED = 1, 2, 4, 6, 7
 NOBODY = 65534
 
 
+def version(header, name):
+    """A version as the tree's own header gives it: hand-made pages that are of another one are refused, and test nothing."""
+    text = (pathlib.Path(__file__).resolve().parents[2] / "preload/protocol" / header).read_text(encoding="utf-8")
+    return int(re.search(rf"\b{name} = (\d+);", text).group(1))
+
+
+LAYOUT_VERSION = version("layout.h", "kLayoutVersion")
+PROTOCOL_VERSION = version("handshake.h", "kProtocolVersion")
+
+
 def pages(name, output=b"", started_ns=None):
     """A memfd with a process header and nothing else."""
     started_ns = started_ns or time.monotonic_ns()
     header = bytearray(2 * PAGE)
-    struct.pack_into("<IIII", header, 0, 0x4750484C, 2, os.getpid(), 1)
+    struct.pack_into("<IIII", header, 0, 0x4750484C, LAYOUT_VERSION, os.getpid(), 1)
     struct.pack_into("<QQq", header, 16, 0, started_ns, time.time_ns())
     struct.pack_into("<IIII", header, 40, 0, 0, 15, 0)
     struct.pack_into("<IIIIII", header, 56, 1, 0, 1, 1, 0, 1)
@@ -37,7 +49,7 @@ def pages(name, output=b"", started_ns=None):
 
 
 def message(kind, text=b""):
-    return struct.pack("<IHHII4Q80s", 0x534D484C, 1, kind, os.getpid(), 0, 0, 0, 0, 0, text[:79])
+    return struct.pack("<IHHII4Q80s", 0x534D484C, PROTOCOL_VERSION, kind, os.getpid(), 0, 0, 0, 0, 0, text[:79])
 
 
 def connect(path):
