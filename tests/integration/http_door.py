@@ -25,7 +25,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from real_cases import accepts, free_port, wait_until  # noqa: E402
 
 
-def ask(address, path="/healthz", host="127.0.0.1", method="GET", headers=(), patience=5):
+PATIENCE_S = 30  # far above what an idle machine needs; a busy one must not look like a closed door
+AT_ONCE_S = 2
+TRIES = 5
+
+
+def ask(address, path="/healthz", host="127.0.0.1", method="GET", headers=(), patience=PATIENCE_S):
     """Status, headers and body of one request; address is a port or a path."""
     where = socket.socket(socket.AF_INET if isinstance(address, int) else socket.AF_UNIX)
     with where as connection:
@@ -53,7 +58,7 @@ class Collector:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(PATIENCE_S)
 
     def said(self):
         return self.log.read_text().splitlines()
@@ -62,7 +67,7 @@ class Collector:
 def hold_many(port, count, first_bytes):
     crowd = []
     for _ in range(count):
-        crowd.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+        crowd.append(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
         with contextlib.suppress(OSError):
             crowd[-1].sendall(first_bytes)
     return crowd
@@ -74,13 +79,25 @@ def drip(crowd):
             connection.send(b"a")
 
 
-def expect_answers(port, crowd, what):
-    for _ in range(3):
-        drip(crowd)
+def answered_at_once(what, act):
+    """The result of `act`, which takes a moment in one of some tries: a door that the crowd holds is slow in all of them."""
+    took = []
+    for _ in range(TRIES):
         began = time.monotonic()
-        status = ask(port)[0]
-        took = time.monotonic() - began
-        assert status == 200 and took < 2, f"{what}: {status} after {took:.1f} s"
+        result = act()
+        took.append(time.monotonic() - began)
+        if took[-1] < AT_ONCE_S:
+            return result
+    raise AssertionError(f"{what}: answered after {took} s")
+
+
+def expect_answers(port, crowd, what):
+    def one():
+        drip(crowd)
+        return ask(port)[0]
+    for _ in range(3):
+        status = answered_at_once(what, one)
+        assert status == 200, f"{what}: {status}"
 
 
 def slow_peers(options, port):
@@ -101,24 +118,24 @@ def slow_peers(options, port):
 
 
 def late_requests(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
         answer, began = b"", time.monotonic()
         connection.settimeout(0.5)
-        while not answer and time.monotonic() - began < 18:
+        while not answer and time.monotonic() - began < PATIENCE_S:
             with contextlib.suppress(TimeoutError):
                 answer = connection.recv(4096) or b"closed"
             with contextlib.suppress(OSError):
                 connection.send(b"a")
-        took = time.monotonic() - began
-        assert answer.startswith(b"HTTP/1.1 408 ") and took < 15, f"{answer[:40]!r} after {took:.1f} s"
+        assert answer.startswith(b"HTTP/1.1 408 "), f"{answer[:40]!r} after {time.monotonic() - began:.1f} s"
 
 
 def requests(port, pid):
-    began = time.monotonic()
-    status, _, body = ask(port, f"/api/processes/{pid}/snapshot", method="POST")
-    assert status == 202 and json.loads(body)["requested"] == pid and time.monotonic() - began < 2, (status, body)
-    statuses = [ask(port, f"/api/processes/{pid}/snapshot", method="POST")[0] for _ in range(15)]
+    path = f"/api/processes/{pid}/snapshot"
+    status, _, body = answered_at_once("a POST without a body", lambda: ask(port, path, method="POST"))
+    assert status == 202 and json.loads(body)["requested"] == pid, (status, body)
+    # More often than one is earned, however slow the machine is just now.
+    statuses = [ask(port, path, method="POST")[0] for _ in range(60)]
     assert 429 in statuses, statuses
     for path in (f"/api/processes/{pid}/snapshot", "/nothing", "/api/processes/999999/handles"):
         status, head, body = ask(port, path)
@@ -146,15 +163,15 @@ def hosts(port):
 
 def ports(options, port):
     other = subprocess.run([options.bin / "leakhunt-collect", "--http", f"127.0.0.1:{port}", "--socket", options.work / "other.sock",
-                            "--output", options.work / "other"], stderr=subprocess.PIPE, timeout=20, text=True)
+                            "--output", options.work / "other"], stderr=subprocess.PIPE, timeout=PATIENCE_S, text=True)
     assert other.returncode == 1 and len(other.stderr.splitlines()) == 1, other
     assert "Address already in use" in other.stderr and str(port) in other.stderr, other.stderr
     command = subprocess.run([options.bin / "leakhunt-collect", "--http", f":{port}", "--output", options.work / "other", "--",
-                              "true"], stderr=subprocess.PIPE, timeout=20, text=True)
+                              "true"], stderr=subprocess.PIPE, timeout=PATIENCE_S, text=True)
     assert command.returncode == 0 and "Address already in use" in command.stderr, command
     for arguments in (["--http", "0.0.0.0:1234"], ["--http", "[::]:1234"], ["--http", "unix:"], ["--http-host", "x"],
                       ["--http", ":1", "--http-token-file", options.work / "missing"]):
-        refused = subprocess.run([options.bin / "leakhunt-collect", *arguments], stderr=subprocess.PIPE, timeout=20, text=True)
+        refused = subprocess.run([options.bin / "leakhunt-collect", *arguments], stderr=subprocess.PIPE, timeout=PATIENCE_S, text=True)
         assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1, (arguments, refused)
 
 
@@ -170,11 +187,11 @@ def unix_socket(options):
         assert ask(path, host="anything.example")[0] == 200
         assert collector.said() == [], collector.said()
         other = subprocess.run([options.bin / "leakhunt-collect", "--http", f"unix:{path}", "--socket", options.work / "other.sock"],
-                               stderr=subprocess.PIPE, timeout=20, text=True, cwd=options.work)
+                               stderr=subprocess.PIPE, timeout=PATIENCE_S, text=True, cwd=options.work)
         assert other.returncode == 1 and "in use" in other.stderr and ask(path)[0] == 200, other
     assert not path.exists() and not path.with_name("api.sock.lock").exists()
     path.write_text("mine")
-    refused = subprocess.run([options.bin / "leakhunt-collect", "--http", f"unix:{path}"], stderr=subprocess.PIPE, timeout=20, text=True)
+    refused = subprocess.run([options.bin / "leakhunt-collect", "--http", f"unix:{path}"], stderr=subprocess.PIPE, timeout=PATIENCE_S, text=True)
     assert refused.returncode == 1 and "no socket" in refused.stderr and path.read_text() == "mine", refused
 
 
