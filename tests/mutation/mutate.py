@@ -125,7 +125,7 @@ class Copy:
     def failing_narrow_test(self):
         done = subprocess.run(["ctest", "--test-dir", self.build, "--stop-on-failure", "--timeout", str(TEST_LIMIT_S), "--parallel",
                                str(os.cpu_count()), "--tests-regex", f"^integration.(stage|{self.tests})$", "--label-exclude", "full"],
-                              stdout=subprocess.PIPE, text=True, errors="replace", check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", check=False)
         failed = re.findall(r"Test +#\d+: (\S+) .*\*\*\*(?!Skipped)", done.stdout)
         return failed[0] if failed else "ctest itself" if done.returncode != 0 else None
 
@@ -192,7 +192,7 @@ def named_mutants(copy, names):
         if failure is False:
             sys.exit(f"mutate.py: {mutant['name']} does not build")
         survived += failure is None
-        print(mutant["name"])
+        print(mutant["name"], flush=True)
         tell(copy, file, text[:text.index(mutant["old"])].count("\n") + 1, mutant["old"], mutant["new"], failure)
     return survived
 

@@ -82,6 +82,9 @@ Caught Collect(const std::string& output, std::vector<std::string> arguments) {
 
 class SuperviseTest : public ::testing::Test {
  protected:
+  SuperviseTest() {  // a background job of a shell is started with both ignored, and a command's trap could not undo that
+    for (int number : {SIGINT, SIGQUIT}) std::signal(number, SIG_DFL);
+  }
   Caught Run(std::vector<std::string> command) {
     command.insert(command.begin(), "--");
     return Collect(directory_.Path() + "/recordings", std::move(command));
