@@ -2,7 +2,8 @@
 """Breaks lines at random, one at a time, and tells which of them no test notices. Run by hand.
 
     mutate.py [--count 20] [--seed N] [--work DIR] [--tests REGEX] [PATH...]
-    mutate.py --named [NAME...]       the mutants of named.json, each a line that a trust or a figure rests on
+    mutate.py --named [NAME...]       the mutants of named.json, each a line that a trust, a bound or a figure rests on, and
+                                      the tests that are to notice: those are run alone
 
 PATH: folders or files whose lines are broken; default preload/core preload/transport collector/ingest collector/ledger.
 Works in a copy of the committed tree under --work (default build/mutation), never in the tree itself. For each mutant: the
@@ -91,11 +92,17 @@ class Copy:
         return subprocess.run(["cmake", "--build", self.build, *(["--target", *targets] if targets else [])],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
-    def failing_unit_test(self, program):
+    def failure_of(self, program, tests):
+        """What first_failure returns, of the named tests alone."""
+        if program == "integration":
+            return self.failing_narrow_test(tests) if self.builds() else False
+        return self.failing_unit_test(program, tests) if self.builds(program) else False
+
+    def failing_unit_test(self, program, chosen="*"):
         """Each test in a process of its own, as ctest runs them: some leave the guest's state behind."""
         found = [os.path.join(folder, program) for folder, _, names in os.walk(os.path.join(self.build, "tests/unit")) if program in names]
         suite, tests = "", []
-        for line in self.said([found[0], "--gtest_list_tests"])[1].splitlines():
+        for line in self.said([found[0], "--gtest_list_tests", f"--gtest_filter={chosen}"])[1].splitlines():
             name = line.split("#")[0].rstrip()
             if name.startswith("  "):
                 tests.append(suite + name.strip())
@@ -122,9 +129,9 @@ class Copy:
                 os.killpg(process.pid, signal.SIGKILL)
                 return None, ""
 
-    def failing_narrow_test(self):
+    def failing_narrow_test(self, chosen=None):
         done = subprocess.run(["ctest", "--test-dir", self.build, "--stop-on-failure", "--timeout", str(TEST_LIMIT_S), "--parallel",
-                               str(os.cpu_count()), "--tests-regex", f"^integration.(stage|{self.tests})$", "--label-exclude", "full"],
+                               str(os.cpu_count()), "--tests-regex", f"^integration.(stage|{chosen or self.tests})$", "--label-exclude", "full"],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", check=False)
         failed = re.findall(r"Test +#\d+: (\S+) .*\*\*\*(?!Skipped)", done.stdout)
         return failed[0] if failed else "ctest itself" if done.returncode != 0 else None
@@ -187,11 +194,13 @@ def named_mutants(copy, names):
         with open(file, encoding="utf-8") as source:
             text = source.read()
         if text.count(mutant["old"]) != 1:
-            sys.exit(f"mutate.py: {mutant['name']}: its text stands {text.count(mutant['old'])} times in {mutant['file']}")
-        failure = with_text(file, text.replace(mutant["old"], mutant["new"]), lambda: copy.first_failure(file))
+            print(f"{mutant['name']}: its text stands {text.count(mutant['old'])} times in {mutant['file']}", flush=True)
+            survived += 1
+            continue
+        failure = with_text(file, text.replace(mutant["old"], mutant["new"]), lambda: copy.failure_of(*mutant["test"]))
         if failure is False:
-            sys.exit(f"mutate.py: {mutant['name']} does not build")
-        survived += failure is None
+            print(f"{mutant['name']}: does not build", flush=True)
+        survived += not failure
         print(mutant["name"], flush=True)
         tell(copy, file, text[:text.index(mutant["old"])].count("\n") + 1, mutant["old"], mutant["new"], failure)
     return survived
