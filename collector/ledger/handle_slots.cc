@@ -9,7 +9,6 @@ namespace leakhunt::ledger {
 
 namespace {
 
-constexpr size_t kMaxHandles = 1u << 20;  // the kernel's own default bound for a process
 constexpr size_t kMaxClosedTypes = 1u << 16;
 constexpr size_t kMaxTallies = 1u << 18;
 
@@ -41,11 +40,11 @@ bool Valid(const protocol::HandleSlot& slot) { return slot.type < protocol::kHan
 // What the lists of one capture may still take.
 class Room {
  public:
-  explicit Room(size_t most) : most_(std::min(most, kMaxHandles)) {}
+  Room(size_t most, size_t most_of_all) : most_(most), most_of_all_(most_of_all) {}
 
   // False, and nothing added: there is none.
   bool Add(uint64_t offset, const protocol::HandleSlot& slot, std::vector<RecordedHandle>* list) {
-    if (list->size() >= most_ || taken_ >= kMaxHandles) return false;
+    if (list->size() >= most_ || taken_ >= most_of_all_) return false;
     list->push_back(FromSlot(offset, slot));
     if (taken_++ < kLabelsKept) {
       list->back().label.assign(slot.label, std::min<size_t>(slot.label_bytes, protocol::kLabelBytes));
@@ -54,7 +53,7 @@ class Room {
   }
 
  private:
-  size_t most_;
+  size_t most_, most_of_all_;
   size_t taken_ = 0;
 };
 
@@ -96,9 +95,9 @@ void AddSlot(uint64_t offset, const protocol::HandleSlot& slot, Room* room, Hand
 
 }  // namespace
 
-HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory, size_t most) {
+HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory, size_t most, size_t most_of_all) {
   HandleSighting seen;
-  Room room(most);
+  Room room(most, most_of_all);
   for (const Area& area : directory.Areas(protocol::AreaKind::kHandles)) {
     copier->ForEach<protocol::HandleSlot>(
         area, [&](uint64_t offset, const protocol::HandleSlot& slot) { AddSlot(offset, slot, &room, &seen); });

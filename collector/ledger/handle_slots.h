@@ -48,9 +48,11 @@ struct HandleSighting {
 // Labels are a hundred bytes each, and people read the first few of a site: as many are kept in one capture.
 inline constexpr size_t kLabelsKept = size_t{1} << 16;
 
+inline constexpr size_t kMaxHandles = size_t{1} << 20;  // the kernel's own default bound for a process
+
 // Each list takes at most `most`: what the process may have open at a time (RLIMIT_NOFILE). All three together take at
-// most 2^20, the kernel's own default bound for a process. What is beyond is counted as refused.
-HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory, size_t most);
+// most `most_of_all`. What is beyond is counted as refused.
+HandleSighting ReadHandles(SlotCopier* copier, const PageDirectory& directory, size_t most, size_t most_of_all = kMaxHandles);
 
 // Opened and closed per stack, summed.
 struct HandleTotalsOfStack {

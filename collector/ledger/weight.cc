@@ -18,7 +18,7 @@ BlockWeight WeighBlock(uint64_t size_bytes, uint64_t interval_bytes) {
   BlockWeight weight;
   weight.bytes = static_cast<double>(size_bytes);
   const uint64_t drawn_bytes = std::max<uint64_t>(size_bytes, 1);
-  if (interval_bytes <= 1 || drawn_bytes >= interval_bytes) return weight;
+  if (drawn_bytes >= interval_bytes) return weight;  // of no interval and of 1 every block
   const double p = -std::expm1(-static_cast<double>(drawn_bytes) / static_cast<double>(interval_bytes));
   weight.probability = p;
   weight.bytes = static_cast<double>(size_bytes) / p;

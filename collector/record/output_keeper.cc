@@ -108,21 +108,26 @@ void OutputKeeper::MarkLost(const std::function<bool()>& stop) {
   }
 }
 
+OutputKeeper::Entry OutputKeeper::Measure(const fs::path& directory) {
+  Entry entry{directory, kDirectoryBytes, 0, 0};
+  std::error_code error;
+  for (fs::directory_iterator file(directory, error), last; !error && file != last; file.increment(error)) {
+    struct stat status {};
+    if (::lstat(file->path().c_str(), &status) != 0) continue;
+    entry.bytes += BlocksOf(status);
+    entry.file_bytes += static_cast<uint64_t>(status.st_size);
+    entry.changed_ns = std::max(entry.changed_ns, int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec);
+  }
+  return entry;
+}
+
 std::vector<OutputKeeper::Entry> OutputKeeper::Scan() const {
   std::vector<Entry> entries;
   std::error_code error;
   for (fs::directory_iterator it(output_, error), end; !error && it != end; it.increment(error)) {
     Turns::Pause(kWholeTurn);
     if (it->is_symlink(error) || !it->is_directory(error) || PidOf(it->path()) == 0) continue;
-    Entry entry{it->path(), kDirectoryBytes, 0};
-    std::error_code inner;
-    for (fs::directory_iterator file(it->path(), inner), last; !inner && file != last; file.increment(inner)) {
-      struct stat status {};
-      if (::lstat(file->path().c_str(), &status) != 0) continue;
-      entry.bytes += BlocksOf(status);
-      entry.changed_ns = std::max(entry.changed_ns, int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec);
-    }
-    entries.push_back(std::move(entry));
+    entries.push_back(Measure(it->path()));
   }
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.changed_ns < b.changed_ns; });
   return entries;
@@ -165,6 +170,22 @@ void OutputKeeper::Wrote(const fs::path& recording, uid_t uid, uint64_t bytes) {
   making_room_ = false;
 }
 
+// Of the recording that takes most, half; returns the bytes that this gave back. One that gives back nothing is left alone
+// from there on.
+uint64_t OutputKeeper::ThinLargest(std::vector<Entry>* entries, bool only_strangers) const {
+  Entry* largest = nullptr;
+  for (Entry& entry : *entries) {
+    if (only_strangers && !OfStranger(entry.directory)) continue;
+    if (largest == nullptr || entry.bytes > largest->bytes) largest = &entry;
+  }
+  if (largest == nullptr || largest->bytes <= kDirectoryBytes) return 0;
+  (void)snapshot::Thin(largest->directory, largest->file_bytes / 2);
+  const uint64_t before = largest->bytes;
+  *largest = Measure(largest->directory);
+  if (largest->bytes >= before) return largest->bytes = 0;
+  return before - largest->bytes;
+}
+
 // Down to 95 %, so that the next snapshot does not need another scan.
 void OutputKeeper::MakeRoom() {
   std::vector<Entry> entries = Scan();
@@ -191,17 +212,7 @@ void OutputKeeper::MakeRoom() {
   remove(true);
   remove(false);
   for (int thinned = 0; bytes > goal && thinned < kMostThinned; ++thinned) {
-    const bool strangers_first = strangers > max_bytes_ / 2;
-    Entry* largest = nullptr;
-    for (Entry& entry : entries) {
-      if (strangers_first && !OfStranger(entry.directory)) continue;
-      if (largest == nullptr || entry.bytes > largest->bytes) largest = &entry;
-    }
-    if (largest == nullptr || largest->bytes <= kDirectoryBytes) break;
-    (void)snapshot::Thin(largest->directory, largest->bytes / 2);
-    const uint64_t half = largest->bytes / 2;
-    largest->bytes -= half;
-    bytes -= half;
+    bytes -= ThinLargest(&entries, strangers > max_bytes_ / 2);
   }
   bytes_ = bytes;
   if (removed > 0) {

@@ -38,14 +38,18 @@ class OutputKeeper {
  private:
   struct Entry {
     std::filesystem::path directory;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0;       // on disk, with the directory
+    uint64_t file_bytes = 0;  // lengths of the files: a small one takes a whole block on disk
     int64_t changed_ns = 0;
   };
+
+  static Entry Measure(const std::filesystem::path& directory);
 
   std::vector<Entry> Scan() const;  // oldest first
   static uint64_t SumOf(const std::vector<Entry>& entries);
   bool MayGo(const std::filesystem::path& recording) const;
   void MakeRoom();
+  uint64_t ThinLargest(std::vector<Entry>* entries, bool only_strangers) const;
   uint64_t BytesOfStrangers(const std::vector<Entry>& entries) const;
   bool OfStranger(const std::filesystem::path& recording) const;
 

@@ -76,24 +76,32 @@ class Cases:
                 time.sleep(0.3)
                 return self.hello(collector.socket, b"own") if held else 0
 
-            def crowd_and_root():
+            def crowds_and_root(*users):
+                crowds = [silent_crowd_of(user) for user in users]
+                root, other = self.hello(collector.socket, b"root", uid=0), self.hello(collector.socket, b"other", uid=NOBODY - 1)
+                for child in crowds:
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
+                return root, other
+
+            def silent_crowd_of(user):
                 ready, told = os.pipe()
                 child = os.fork()
                 if child == 0:
-                    os.setresgid(NOBODY, NOBODY, NOBODY)
-                    os.setresuid(NOBODY, NOBODY, NOBODY)
+                    os.setresgid(user, user, user)
+                    os.setresuid(user, user, user)
                     held = [stranger.connect(collector.socket) for _ in range(300)]
                     os.write(told, b"x" if held else b"")
                     time.sleep(30)
                     os._exit(0)
                 os.read(ready, 1)
-                root, other = self.hello(collector.socket, b"root", uid=0), self.hello(collector.socket, b"other", uid=NOBODY - 1)
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                return root, other
+                return child
             self.expect("a user's own program is welcomed beside 300 silent connections", as_user(NOBODY, crowd) == stranger.WELCOME)
-            said = crowd_and_root()
-            self.expect("so are root's and a third user's", said == (stranger.WELCOME, stranger.WELCOME), said)
+            welcome = (stranger.WELCOME, stranger.WELCOME)
+            said = crowds_and_root(NOBODY)
+            self.expect("so are root's and a third user's", said == welcome, said)
+            said = crowds_and_root(NOBODY, NOBODY - 2)
+            self.expect("also where two users have filled what all of them may have", said == welcome, said)
 
     def flood(self):
         with self.collector("flood") as collector:

@@ -130,7 +130,7 @@ class Copy:
                 return None, ""
 
     def failing_narrow_test(self, chosen=None):
-        done = subprocess.run(["ctest", "--test-dir", self.build, "--stop-on-failure", "--timeout", str(TEST_LIMIT_S), "--parallel",
+        done = subprocess.run(["ctest", "--test-dir", self.build, "--stop-on-failure", "--repeat", "until-pass:2", "--timeout", str(TEST_LIMIT_S), "--parallel",
                                str(os.cpu_count()), "--tests-regex", f"^integration.(stage|{chosen or self.tests})$", "--label-exclude", "full"],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", check=False)
         failed = re.findall(r"Test +#\d+: (\S+) .*\*\*\*(?!Skipped)", done.stdout)

@@ -20,7 +20,8 @@ constexpr pid_t kNobody = 1 << 22;  // above every pid of the usual bound
 
 class OutputKeeperTest : public ::testing::Test {
  protected:
-  fs::path Plant(pid_t pid, int number, snapshot::End end, int64_t time_ms, const std::string& name = "cc1") {
+  fs::path Plant(pid_t pid, int number, snapshot::End end, int64_t time_ms, const std::string& name = "cc1",
+                 const std::string& other_host = "") {
     char host[256] = {};
     gethostname(host, sizeof(host) - 1);
     snapshot::Snapshot planted;
@@ -28,7 +29,7 @@ class OutputKeeperTest : public ::testing::Test {
     planted.time_ms = time_ms;
     planted.reason = "interval";
     planted.process.pid = pid;
-    planted.process.host = host;
+    planted.process.host = other_host.empty() ? host : other_host;
     planted.process.end = end;
     const fs::path recording = output_ / (name + "-" + std::to_string(pid) + "-" + std::to_string(1'700'000'000 + number));
     fs::create_directories(recording);
@@ -55,6 +56,7 @@ TEST_F(OutputKeeperTest, WhatEndedUnseenIsLost) {
   const fs::path alive = Plant(getpid(), 3, snapshot::End::kRunning, now_ms);
   const fs::path recycled = Plant(getpid(), 4, snapshot::End::kRunning, now_ms - 86'400'000);
   running_ = Plant(kNobody, 5, snapshot::End::kRunning, now_ms);
+  const fs::path elsewhere = Plant(kNobody, 6, snapshot::End::kRunning, now_ms, "cc1", "another-host");  // a shared directory
   Keeper(0).MarkLost([] { return false; });
   Keeper(0).MarkLost([] { return false; });  // once is enough
   for (const fs::path& lost : {gone, recycled}) {
@@ -64,7 +66,7 @@ TEST_F(OutputKeeperTest, WhatEndedUnseenIsLost) {
     EXPECT_EQ(last->process.end, snapshot::End::kLost);
     EXPECT_EQ(last->process.ended_ms, last->time_ms - 1);
   }
-  for (const fs::path& left : {ended, alive, running_}) EXPECT_EQ(Files(left), 1u);
+  for (const fs::path& left : {ended, alive, running_, elsewhere}) EXPECT_EQ(Files(left), 1u);
 }
 
 TEST_F(OutputKeeperTest, TheOldestEndedGoFirstAndNothingThatLives) {
@@ -84,6 +86,25 @@ TEST_F(OutputKeeperTest, TheOldestEndedGoFirstAndNothingThatLives) {
     EXPECT_TRUE(!kept || fs::exists(recording)) << recording << " went before an older one";
     kept = kept || fs::exists(recording);
   }
+}
+
+TEST_F(OutputKeeperTest, WhatRunsIsThinnedWhenNothingEndedIsLeft) {
+  const int64_t now_ms = NowMs();
+  running_ = Plant(getpid(), 1, snapshot::End::kRunning, now_ms);
+  const auto first = snapshot::ReadSnapshot(running_ / "snapshot-000001.lhs");
+  ASSERT_TRUE(first);
+  for (int number = 2; number <= 40; ++number) {
+    snapshot::Snapshot next = *first;
+    next.number = static_cast<uint32_t>(number);
+    next.time_ms += number * 1000;
+    char name[32];
+    std::snprintf(name, sizeof(name), "snapshot-%06d.lhs", number);
+    ASSERT_TRUE(snapshot::WriteSnapshot(next, running_ / name));
+  }
+  OutputKeeper keeper = Keeper(100'000);
+  keeper.Wrote(running_, 0, 1);
+  EXPECT_LT(Files(running_), 30u);
+  EXPECT_TRUE(fs::exists(running_ / "snapshot-000040.lhs"));
 }
 
 TEST_F(OutputKeeperTest, AStrangersFloodRemovesItsOwn) {

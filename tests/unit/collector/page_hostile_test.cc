@@ -1,9 +1,16 @@
 // Pages of a guest that means harm: refused or survived, counted, and never more than they cost to write.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <ctime>
 #include <random>
 
+#include "collector/base/turns.h"
+#include "collector/ledger/handle_slots.h"
 #include "collector/ledger/ledger.h"
+#include "collector/ledger/page_directory.h"
+#include "collector/ledger/page_file.h"
+#include "collector/ledger/slot_copier.h"
 #include "page_builder.h"
 #include "whole_capture.h"
 
@@ -77,6 +84,49 @@ TEST(PageHostile, NoMoreHandlesAreTakenThanTheProcessMayHaveOpen) {
   ASSERT_TRUE(testing::CaptureWhole(**ledger, options, &out));
   EXPECT_EQ(out.handle_totals.open, kMay);
   EXPECT_EQ(out.losses.invalid_records, 3 * (kSaid - kMay));
+}
+
+TEST(PageHostile, AllListsOfHandlesTogetherHaveABound) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  for (int fd = 0; fd < 40; ++fd) {
+    pages.AddHandle({.fd = fd, .stack = stack});
+    pages.AddHandle({.fd = fd, .stack = stack}, protocol::AreaKind::kInheritedHandles);
+    pages.AddHandle({.fd = fd, .stack = stack}, protocol::AreaKind::kHandlesAtExit);
+  }
+  Result<PageFile> file = PageFile::Open(pages.Seal());
+  ASSERT_TRUE(file);
+  SlotCopier copier(*file, PageWriter::kGone);
+  const HandleSighting seen = ReadHandles(&copier, PageDirectory::Read(*file, 1), 1000, 100);
+  EXPECT_EQ(seen.inherited.size() + seen.at_exit.size(), 60u);
+  EXPECT_EQ(seen.refused, 20u);
+}
+
+// Half a million areas that are holes: no turn is long, however few bytes there are to read. In processor time, which a
+// busy machine does not lengthen.
+TEST(PageHostile, AreasThatAreHolesAreLookedAtInTurns) {
+  constexpr uint64_t kExtents = 2048;
+  PageBuilder pages;
+  AddHealthy(&pages);
+  pages.OverrideExtents(kExtents);
+  UniqueFd fd = pages.Seal(kExtents * protocol::kExtentBytes);
+  for (uint64_t extent = 1; extent < kExtents; ++extent) {
+    protocol::ExtentHeader header{};
+    header.magic = protocol::kExtentMagic;
+    header.index = static_cast<uint32_t>(extent);
+    for (auto& page : header.pages) page.word0 = protocol::PackDescriptor(protocol::AreaKind::kHandles, 1);
+    ASSERT_EQ(::pwrite(fd.Get(), &header, sizeof(header), static_cast<off_t>(extent * protocol::kExtentBytes)),
+              static_cast<ssize_t>(sizeof(header)));
+  }
+  const auto processor_ms = [] { return static_cast<double>(std::clock()) * 1000 / CLOCKS_PER_SEC; };
+  Turns turns([&] { ExpectHealthy(Capture(std::move(fd), true)); });
+  double longest_ms = 0;
+  for (bool done = false; !done;) {
+    const double begun_ms = processor_ms();
+    done = turns.Run();
+    longest_ms = std::max(longest_ms, processor_ms() - begun_ms);
+  }
+  EXPECT_LT(longest_ms, 60);
 }
 
 TEST(PageHostile, ATruncatedFileCostsWhatIsMissing) {

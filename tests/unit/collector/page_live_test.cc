@@ -320,6 +320,46 @@ class Churner {
   uint64_t generation_ = 0;
 };
 
+// The sites of a capture that swept `blocks` and reads the tallies for the second time now.
+std::vector<snapshot::Site> SitesOf(const PageFile& file, const PageDirectory& directory, uint32_t stack, const ProcessClock& clock,
+                                    const TallyMarks& before, BlockSums blocks) {
+  Snapshot out;
+  testing::KeptRows kept(&out);
+  StackTable stacks(file, &kept);
+  stacks.Resolve(directory, {stack});
+  ScopeTable scopes;
+  ThreadTable threads;
+  Sightings sightings;
+  SiteRows rows(stacks, clock);
+  rows.AddBlocks(std::move(blocks), &scopes);
+  rows.AddTallies(&before, TallySums::Read(file, TallyPages(file, directory), StackRange{}), MappingMemory());
+  rows.Finish(&threads, &sightings, testing::kStartedMs + 1000, &kept);
+  return out.sites;
+}
+
+TEST(PageLive, ABlockOfNoBytesThatIsBornMeanwhileMovesTheCount) {
+  PageBuilder pages;
+  const uint32_t stack = pages.AddStack({0x1100});
+  const uint64_t tally = pages.AddTally({.stack = stack});
+  pages.AddRecord({.size = 100, .stack = stack});
+  UniqueFd fd = pages.Seal();
+  const Mapping mapping(fd.Get(), protocol::kExtentBytes);
+  Result<PageFile> file = PageFile::Open(std::move(fd));
+  ASSERT_TRUE(file);
+  const PageDirectory directory = PageDirectory::Read(*file, 1);
+  const ProcessClock clock(*file->ReadHeader(), testing::kStartedMs + 1000);
+  SlotCopier copier(*file, PageWriter::kActive);
+  const TallyMarks before(TallySums::Read(*file, TallyPages(*file, directory), StackRange{}));
+  BlockSums blocks = BlockSums::Sweep(&copier, directory, StackRange{}, clock, {});
+  auto* counted = mapping.At<protocol::StackTally>(tally);
+  StoreRelaxed(&counted->born_count_256, counted->born_count_256 + 256);
+  StoreRelaxed(&counted->samples, counted->samples + 1);
+  const std::vector<snapshot::Site> sites = SitesOf(*file, directory, stack, clock, before, std::move(blocks));
+  ASSERT_EQ(sites.size(), 1u);
+  EXPECT_EQ(sites[0].live_count.moved_down, 1);
+  EXPECT_EQ(sites[0].live_bytes.moved_down, 0);
+}
+
 TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   PageBuilder pages;
   const uint32_t stack = pages.AddStack({0x1100});
@@ -341,20 +381,8 @@ TEST(PageLive, BoundsHoldWhatMovedBeforeAndAfterASlotWasSwept) {
   BlockSums blocks = BlockSums::Sweep(&copier, directory, StackRange{}, clock, {});
   guest.Bear(13);
   for (uint64_t i = 2; i < 6; ++i) guest.Bury(i);
-  TallySums after = TallySums::Read(*file, TallyPages(*file, directory), StackRange{});
 
-  Snapshot out;
-  testing::KeptRows kept(&out);
-  StackTable stacks(*file, &kept);
-  stacks.Resolve(directory, {stack});
-  ScopeTable scopes;
-  ThreadTable threads;
-  Sightings sightings;
-  SiteRows rows(stacks, clock);
-  rows.AddBlocks(std::move(blocks), &scopes);
-  rows.AddTallies(&before, std::move(after), MappingMemory());
-  rows.Finish(&threads, &sightings, testing::kStartedMs + 1000, &kept);
-  const std::vector<snapshot::Site>& sites = out.sites;
+  const std::vector<snapshot::Site> sites = SitesOf(*file, directory, stack, clock, before, std::move(blocks));
   ASSERT_EQ(sites.size(), 1u);
   EXPECT_EQ(sites[0].live_bytes.value, 1100);
   EXPECT_EQ(sites[0].live_bytes.moved_down, 400);

@@ -5,83 +5,10 @@
 
 #include <filesystem>
 
-#include "collector/ingest/address.h"
-#include "collector/ingest/reception.h"
-#include "collector/snapshot/recording.h"
-#include "fake_guest.h"
+#include "session_fixture.h"
 
 namespace leakhunt::ingest {
 namespace {
-
-using leakhunt::testing::FakeGuest;
-using leakhunt::testing::Order;
-using leakhunt::testing::PageBuilder;
-
-class SessionTest : public ::testing::Test {
- protected:
-  SessionTest() {
-    options_.output = directory_.Path() + "/recordings";
-    options_.output_given = true;
-    socket_ = directory_.Path() + "/collector.sock";
-    Restart();
-  }
-
-  // A new collector with the same options, as after a crash of the first.
-  void Restart() {
-    door_.reset();
-    sessions_.reset();
-    loop_ = std::move(*EventLoop::Create());
-    sessions_ = std::make_unique<SessionTable>(loop_.get(), options_, Mode::kServe);
-    door_ = std::make_unique<Reception>(loop_.get(), sessions_.get(), options_, Admittance::kOwnUser);
-    sessions_->SetDrain([this] { door_->Drain(); });
-    ASSERT_TRUE(door_->Open(std::move(*Listen({socket_}))));
-  }
-
-  UniqueFd Pages(uint32_t image = 0, uint64_t started_ns = leakhunt::testing::kStartedNs) {
-    PageBuilder builder;
-    builder.header().image = image;
-    builder.header().start_ticks = 77;
-    builder.header().started_ns = started_ns;
-    uint32_t stack = builder.AddStack({0x1000, 0x2000});
-    builder.AddRecord({.size = 640, .stack = stack});
-    return builder.Seal();
-  }
-
-  // Turns the loop, ticks included, until `done` or five seconds have passed.
-  template <typename Condition>
-  bool Until(Condition done) {
-    for (int i = 0; i < 500; ++i) {
-      if (done()) return true;
-      EXPECT_TRUE(loop_->RunOnce(10));
-      sessions_->Work();
-      sessions_->Tick();
-    }
-    return done();
-  }
-
-  void Welcome(FakeGuest* guest) {
-    guest->Tell(Order::kHello);
-    char answer = '?';
-    ASSERT_TRUE(Until([&] { return (answer = guest->Answer()) != '?'; }));
-    ASSERT_EQ(answer, 'w');
-  }
-
-  std::vector<snapshot::Recording> Recordings() {
-    auto found = snapshot::FindRecordings(options_.output);
-    return found ? *found : std::vector<snapshot::Recording>();
-  }
-  snapshot::Snapshot Last(const snapshot::Recording& recording) {
-    return *snapshot::ReadSnapshot(recording.files.back());
-  }
-  bool Gone() { return sessions_->Count() == 0; }
-
-  leakhunt::testing::TemporaryDirectory directory_;
-  Options options_;
-  std::string socket_;
-  std::unique_ptr<EventLoop> loop_;
-  std::unique_ptr<SessionTable> sessions_;
-  std::unique_ptr<Reception> door_;
-};
 
 TEST_F(SessionTest, AProcessKilledBySignalNineLeavesItsLastState) {
   UniqueFd pages = Pages();
@@ -358,6 +285,30 @@ TEST_F(SessionTest, AnEarlierRecordingGoesOnForItsOwnProcessOnly) {
   EXPECT_EQ(files_after_continuing(another_users), 1u);
   EXPECT_EQ(files_after_continuing(ended), 1u);
   EXPECT_EQ(files_after_continuing(of_an_earlier_process), 1u);
+}
+
+TEST_F(SessionTest, AProcessThatCannotBeSeenContinuesNothing) {
+  const pid_t claimed = getpid();  // in another pid namespace its number is what it says itself
+  snapshot::Snapshot earlier;
+  earlier.time_ms = record::NowMs();
+  earlier.number = 1;
+  earlier.reason = "interval";
+  earlier.process.pid = claimed;
+  earlier.process.uid = geteuid();
+  earlier.process.started_ms = leakhunt::testing::kStartedMs;
+  earlier.process.end = snapshot::End::kRunning;
+  const auto recording = options_.output / ("evil-" + std::to_string(claimed) + "-" + std::to_string(earlier.process.started_ms / 1000));
+  std::filesystem::create_directories(recording);
+  ASSERT_TRUE(snapshot::WriteSnapshot(earlier, recording / "snapshot-000001.lhs"));
+  PageBuilder builder;
+  builder.header().pid = static_cast<uint32_t>(claimed);
+  Arrival arrival;
+  arrival.memfd = builder.Seal();
+  arrival.uid = geteuid();
+  ASSERT_TRUE(sessions_->Admit(std::move(arrival)));
+  sessions_->SnapshotAll("request", "");
+  sessions_->FinishWork();
+  EXPECT_EQ(Recordings().size(), 2u);
 }
 
 TEST_F(SessionTest, AnEndedProcessIsNotContinuedByANewOneOfItsPid) {

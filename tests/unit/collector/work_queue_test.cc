@@ -16,6 +16,11 @@ void Spin(int64_t ms) {
   while (std::chrono::steady_clock::now() < end) Turns::Pause();
 }
 
+// Work that is never done by itself, however long this process stands still on a busy machine.
+void SpinUntil(const bool& enough) {
+  while (!enough) Turns::Pause();
+}
+
 void Nothing() {}
 
 TEST(WorkQueue, WhatIsShortIsDoneAtOnce) {
@@ -42,23 +47,41 @@ TEST(WorkQueue, LongWorkStandsBackAndGoesOnWhereItWas) {
 
 TEST(WorkQueue, AnothersWorkDoesNotWaitForLongWork) {
   WorkQueue queue;
-  bool long_done = false, short_done = false;
-  queue.Add(1, geteuid(), [&] { Spin(300); }, [&] { long_done = true; });
+  bool enough = false, long_done = false, short_done = false;
+  queue.Add(1, geteuid(), [&] { SpinUntil(enough); }, [&] { long_done = true; });
   queue.Add(2, geteuid(), Nothing, [&] { short_done = true; });
   EXPECT_TRUE(short_done);
   EXPECT_FALSE(long_done);
+  enough = true;
   queue.FinishAll();
   EXPECT_TRUE(long_done);
+}
+
+TEST(WorkQueue, LongWorkOfTwoSessionsTakesTurns) {
+  WorkQueue queue;
+  std::string order;
+  bool enough = false;
+  for (WorkQueue::SessionId session : {1, 2}) {
+    queue.Add(session, geteuid(), [&, session] { while (!enough) order += session == 1 ? '1' : '2', Spin(5); }, Nothing);
+  }
+  order.clear();
+  for (int turn = 0; turn < 6; ++turn) queue.Turn();
+  EXPECT_NE(order.find('1'), std::string::npos);
+  EXPECT_NE(order.find('2'), std::string::npos);
+  enough = true;
+  queue.FinishAll();
 }
 
 TEST(WorkQueue, ASessionsWorkIsDoneInOrderAndMayBeDropped) {
   WorkQueue queue;
   std::string order;
-  queue.Add(1, geteuid(), [&] { Spin(50), order += "1"; }, Nothing);
+  bool enough = false;
+  queue.Add(1, geteuid(), [&] { SpinUntil(enough), order += "1"; }, Nothing);
   queue.Add(1, geteuid(), [&] { order += "2"; }, Nothing);
   EXPECT_EQ(queue.WaitingOf(1), 2u);
   queue.DropWaiting(1);
   queue.Add(1, geteuid(), [&] { order += "3"; }, Nothing);
+  enough = true;
   queue.FinishAll();
   EXPECT_EQ(order, "13");
   EXPECT_FALSE(queue.Has(1));

@@ -42,6 +42,22 @@ TEST(Options, ABadValueLeavesTheDefault) {
   EXPECT_EQ(options.collector, standard.collector);
 }
 
+TEST(Options, SizesInEveryUnit) {
+  const auto sample_bytes = [](const char* setting) { return Read({setting}).sample_bytes; };
+  EXPECT_EQ(sample_bytes("LEAKHUNT_SAMPLE_BYTES=1"), 1u);
+  EXPECT_EQ(sample_bytes("LEAKHUNT_SAMPLE_BYTES=700B"), 700u);
+  EXPECT_EQ(sample_bytes("LEAKHUNT_SAMPLE_BYTES=64K"), 65'536u);
+  EXPECT_EQ(sample_bytes("LEAKHUNT_SAMPLE_BYTES=64kB"), 65'536u);
+  EXPECT_EQ(sample_bytes("LEAKHUNT_SAMPLE_BYTES=64KiB"), 65'536u);
+  EXPECT_EQ(sample_bytes("LEAKHUNT_SAMPLE_BYTES=2Mb"), 2u << 20);
+  EXPECT_EQ(sample_bytes("LEAKHUNT_SAMPLE_BYTES=1G"), 1u << 30);
+  const uint64_t standard = Options().sample_bytes;
+  for (const char* refused : {"LEAKHUNT_SAMPLE_BYTES=0", "LEAKHUNT_SAMPLE_BYTES=64Kx", "LEAKHUNT_SAMPLE_BYTES=64KBs",
+                              "LEAKHUNT_SAMPLE_BYTES=2048G"}) {
+    EXPECT_EQ(sample_bytes(refused), standard) << refused;
+  }
+}
+
 TEST(Options, DurationsInEveryUnit) {
   EXPECT_EQ(Read({"LEAKHUNT_INTERVAL=500ms"}).interval_ms, 500u);
   EXPECT_EQ(Read({"LEAKHUNT_INTERVAL=30s"}).interval_ms, 30'000u);
