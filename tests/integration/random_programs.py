@@ -10,16 +10,18 @@ Prints the first seed and the number of programs; prints of a program that diffe
 """
 
 import argparse
+import glob
 import json
 import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
-TIME_LIMIT_S = 60
+TIME_LIMIT_S = 180  # a busy machine must not look like a hang
 
 
 class Runs:
@@ -36,9 +38,30 @@ class Runs:
         for path in (self.truth, self.recording):
             shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else os.path.exists(path) and os.remove(path)
         plain = {k: v for k, v in os.environ.items() if not k.startswith("LEAKHUNT_") and k != "LD_PRELOAD"}
-        done = subprocess.run(command, env={**plain, "RANDOM_TRUTH": self.truth}, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIME_LIMIT_S, check=False)
-        return done.returncode if done.returncode >= 0 else 128 - done.returncode, done.stdout, done.stderr
+        with subprocess.Popen(command, env={**plain, "RANDOM_TRUTH": self.truth}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, start_new_session=True) as done:
+            try:
+                output, errors = done.communicate(timeout=TIME_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                where = self.where_they_are(done.pid)
+                os.killpg(done.pid, signal.SIGKILL)
+                done.communicate()
+                return f"no end within {TIME_LIMIT_S} s", where, b""
+        return done.returncode if done.returncode >= 0 else 128 - done.returncode, output, errors
+
+    @staticmethod
+    def where_they_are(session):
+        """Of each thread of the session: process, name, state, what it waits in and the system call it is in."""
+        lines = []
+        for task in glob.glob("/proc/[0-9]*/task/[0-9]*"):
+            try:
+                name, state, *_ = open(f"{task}/stat", encoding="ascii", errors="replace").read().partition("(")[2].rpartition(")")[::2]
+                if int(state.split()[3]) == session:
+                    waits = [open(f"{task}/{file}", encoding="ascii").read().strip() for file in ("wchan", "syscall")]
+                    lines.append(f"{task[6:]} {name} {state.split()[0]} {' '.join(waits)}")
+            except (OSError, ValueError, IndexError):
+                pass
+        return lines
 
     def collected(self, command, *options):
         return self.run([os.path.join(self.options.bin, "leakhunt-collect"), "--quiet", *options, "--interval", "60s",

@@ -101,6 +101,27 @@ TEST(WorkQueue, AStrangersUserWorksOnOneAndRestsAfterATurn) {
   EXPECT_TRUE(second);
 }
 
+TEST(WorkQueue, AtMostOnePieceOfAStrangersAndFourOfAllStrangersAreBegun) {
+  WorkQueue queue;
+  bool enough = false;
+  int begun = 0, begun_of_first = 0;
+  const auto work = [&](int* count) { return [&enough, &begun, count] { ++begun, ++*count, SpinUntil(enough); }; };
+  int others = 0;
+  for (WorkQueue::SessionId session = 1; session <= 3; ++session) queue.Add(session, kStranger, work(&begun_of_first), Nothing);
+  for (WorkQueue::SessionId session = 4; session <= 9; ++session) {
+    queue.Add(session, kStranger + static_cast<uid_t>(session), work(&others), Nothing);
+  }
+  for (int turn = 0; turn < 20; ++turn) {
+    if (const int64_t wait_ms = queue.WaitMs(); wait_ms > 0) usleep(static_cast<useconds_t>(wait_ms) * 1000);
+    queue.Turn();
+  }
+  EXPECT_EQ(begun_of_first, 1);
+  EXPECT_EQ(begun, 4);
+  enough = true;
+  queue.FinishAll();
+  EXPECT_EQ(begun, 9);
+}
+
 TEST(WorkQueue, WhatWasNotFinishedIsAtTheEndOfTheQueue) {
   bool finished = false;
   {
