@@ -74,7 +74,7 @@ TEST_F(OutputKeeperTest, TheOldestEndedGoFirstAndNothingThatLives) {
   const fs::path alive = Plant(getpid(), 0, snapshot::End::kRunning, now_ms);
   std::vector<fs::path> ended;
   for (int i = 1; i <= 20; ++i) ended.push_back(Plant(kNobody, i, snapshot::End::kExit, now_ms));
-  running_ = Plant(kNobody, 30, snapshot::End::kRunning, now_ms);
+  running_ = Plant(kNobody, 0, snapshot::End::kRunning, now_ms, "runs");  // as old as any
   OutputKeeper keeper = Keeper(100'000);  // each takes some 8 KiB
   keeper.Wrote(running_, 0, 1);
   EXPECT_TRUE(fs::exists(alive));

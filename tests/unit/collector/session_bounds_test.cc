@@ -1,9 +1,12 @@
 // What one process, and one user, may make the collector do and keep.
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "session_fixture.h"
@@ -86,6 +89,46 @@ TEST_F(SessionBounds, TheProcessesOfAStrangerShareItsRequests) {
   sessions_->FinishWork();
   EXPECT_GE(Files(), 40u);
   EXPECT_LT(Files(), 60u);
+}
+
+TEST_F(SessionBounds, ARecordingStaysUnderItsCeiling) {
+  options_.max_disk_bytes = 10'000;
+  Restart();
+  auto guest = Guest();
+  AdmitAs(geteuid(), *guest, Pages());
+  for (int i = 0; i < 60; ++i) sessions_->SnapshotAll("request", ""), sessions_->FinishWork();
+  const std::vector<snapshot::Recording> recordings = Recordings();
+  ASSERT_EQ(recordings.size(), 1u);
+  uint64_t bytes = 0;
+  for (const auto& file : recordings[0].files) bytes += std::filesystem::file_size(file);
+  EXPECT_LE(bytes, options_.max_disk_bytes);
+  EXPECT_EQ(Last(recordings[0]).number, 60u);
+}
+
+// A file system of sixteen pages, this process's alone. Its first recording fills it.
+TEST_F(SessionBounds, OnAFullDiskOldSnapshotsAndEndedRecordingsMakeRoomForTheLast) {
+  const std::string disk = directory_.Path() + "/disk";
+  std::filesystem::create_directory(disk);
+  if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=64k") != 0) {
+    GTEST_SKIP() << "needs a mount of its own";
+  }
+  options_.output = disk + "/recordings";
+  Restart();
+  auto first = Guest(), second = Guest();
+  AdmitAs(geteuid(), *first, Pages());
+  for (int i = 0; i < 40; ++i) sessions_->SnapshotAll("request", ""), sessions_->FinishWork();
+  End(first.get(), Order::kExit);
+  ASSERT_EQ(Recordings().size(), 1u);
+  EXPECT_EQ(Last(Recordings()[0]).process.end, snapshot::End::kExit) << "its own old ones made room";
+  std::ofstream(disk + "/filler") << std::string(64 * 1024, 'x');
+  const pid_t pid = second->Pid();
+  AdmitAs(geteuid(), *second, Pages());
+  End(second.get(), Order::kExit);
+  const std::vector<snapshot::Recording> left = Recordings();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(Last(left[0]).process.pid, pid) << "the one that ended made room";
+  umount(disk.c_str());
 }
 
 TEST_F(SessionBounds, SnapshotsThatWaitAreBounded) {
