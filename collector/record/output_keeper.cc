@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr int kWholeTurn = 1 << 10;        // as many pauses as make a look at the clock sure
 constexpr int64_t kClockStepMs = 20;       // /proc counts in hundredths of a second
-constexpr uint64_t kDirectoryBytes = 4096;
+constexpr uint64_t kDirectoryBytes = 4096, kBlockBytes = 4096;
 constexpr size_t kMostOwners = size_t{1} << 18;
 constexpr int kMostThinned = 16;           // in one go
 
@@ -159,9 +159,10 @@ uint64_t OutputKeeper::BytesOfStrangers(const std::vector<Entry>& entries) const
 }
 
 void OutputKeeper::Wrote(const fs::path& recording, uid_t uid, uint64_t bytes) {
+  const bool begun = owners_.find(recording) == owners_.end();
   if (owners_.size() < kMostOwners) owners_[recording] = uid;
   if (max_bytes_ == 0) return;
-  bytes_ += bytes + 512;
+  bytes_ += (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes + (begun ? kDirectoryBytes : 0);
   if (making_room_) return;
   making_room_ = true;
   if (!scanned_) bytes_ = SumOf(Scan());

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "collector/ledger/block_sums.h"
 #include "collector/ledger/weight.h"
 #include "preload/protocol/layout.h"
 
@@ -27,6 +28,19 @@ TEST(Weight, ExactModeCountsPlainly) {
 TEST(Weight, ABlockOfTheIntervalOrMoreIsCertain) {
   EXPECT_TRUE(WeighBlock(4096, 4096).Certain());
   EXPECT_FALSE(WeighBlock(4095, 4096).Certain());
+}
+
+TEST(Weight, SumsAddAllOfTheirParts) {
+  snapshot::Weighted sum, other;
+  sum.value = 1, sum.samples = 2, sum.variance = 3, sum.largest_weight = 9, sum.moved_down = 5, sum.moved_up = 6;
+  other.value = 10, other.samples = 20, other.variance = 30, other.largest_weight = 4, other.moved_down = 50, other.moved_up = 60;
+  AddWeighted(&sum, other);
+  EXPECT_EQ(sum.value, 11);
+  EXPECT_EQ(sum.samples, 22);
+  EXPECT_EQ(sum.variance, 33);
+  EXPECT_EQ(sum.largest_weight, 9);
+  EXPECT_EQ(sum.moved_down, 55);
+  EXPECT_EQ(sum.moved_up, 66);
 }
 
 TEST(Weight, AnEmptyBlockIsDrawnLikeOneByteAndHoldsNone) {

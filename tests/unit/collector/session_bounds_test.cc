@@ -105,6 +105,17 @@ TEST_F(SessionBounds, ARecordingStaysUnderItsCeiling) {
   EXPECT_EQ(Last(recordings[0]).number, 60u);
 }
 
+TEST_F(SessionBounds, AllRecordingsStayUnderTheirCeiling) {
+  options_.max_disk_total_bytes = 60'000;  // each takes two blocks
+  Restart();
+  for (int i = 0; i < 30; ++i) {
+    auto guest = Guest();
+    AdmitAs(geteuid(), *guest, Pages());
+    End(guest.get(), Order::kExit);
+  }
+  EXPECT_LE(Recordings().size(), 8u);
+}
+
 // A file system of sixteen pages, this process's alone. Its first recording fills it.
 TEST_F(SessionBounds, OnAFullDiskOldSnapshotsAndEndedRecordingsMakeRoomForTheLast) {
   const std::string disk = directory_.Path() + "/disk";
