@@ -14,10 +14,9 @@ LivingThreads::LivingThreads(const ThreadList* list, const ProcessClock& clock) 
 }
 
 bool LivingThreads::Hold(const protocol::RecordSlot& slot) const {
-  const uint32_t tid = protocol::DetachedTidOf(slot.size_interval);
-  if (tid == 0 || list_ == nullptr) return true;
+  if (!protocol::IsDetached(slot.size_interval) || list_ == nullptr) return true;
   if (protocol::BirthTickOf(slot.stack_birth) + kClockSlackTicks >= listed_tick_) return true;
-  return std::binary_search(list_->tids.begin(), list_->tids.end(), tid);
+  return std::binary_search(list_->tids.begin(), list_->tids.end(), protocol::DetachedTidOf(slot.size_interval));
 }
 
 }  // namespace leakhunt::ledger

@@ -91,9 +91,9 @@ Result<protocol::ProcessHeader> PageFile::ReadHeader() const {
     return Error{fmt::format("the shared pages are too short: {} bytes", size_bytes_)};
   }
   if (header.magic != protocol::kLayoutMagic) return Error{"the shared pages have no process header"};
-  if (header.version != protocol::kLayoutVersion) {
-    return Error{fmt::format("the shared pages are of layout version {}, this collector reads version {}",
-                             header.version, protocol::kLayoutVersion)};
+  if (header.version < protocol::kOldestLayoutVersion || header.version > protocol::kLayoutVersion) {
+    return Error{fmt::format("the shared pages are of layout version {}, this collector reads versions {} to {}",
+                             header.version, protocol::kOldestLayoutVersion, protocol::kLayoutVersion)};
   }
   header.activity_points = std::min({header.activity_points, seen.activity_points, protocol::kActivityPoints});
   header.sampling_points = std::min({header.sampling_points, seen.sampling_points, protocol::kSamplingPoints});

@@ -97,7 +97,8 @@ void Publish(ThreadState* state, uint64_t thread, uint64_t stack_bytes, uint32_t
   }
   *item = Recorded{thread, ++g_threads.next_id, stack_bytes, tid, static_cast<uint32_t>(file_offset / sizeof(RecordSlot)),
                    CaptureStack(state), NowTick(), g_process.generation};
-  FillSlot(state, slot, thread, protocol::PackThread(stack_bytes, tid), item->stack, item->birth_tick, BlockKind::kThread);
+  const uint64_t size = tid == 0 ? TalliedSize(*item) : protocol::PackDetached(stack_bytes, tid);
+  FillSlot(state, slot, thread, size, item->stack, item->birth_tick, BlockKind::kThread);
   TallyBorn(state, item->stack, BlockKind::kThread, TalliedSize(*item), item->birth_tick);
 }
 
@@ -106,7 +107,7 @@ void BecomeDetached(ThreadState* state, Recorded* item, uint32_t tid) {
   RecordSlot* slot = SlotOf(*item);
   if (tid == 0 || slot == nullptr) return End(state, item);
   item->tid = tid;
-  sys::StoreRelaxed(&slot->size_interval, protocol::PackThread(item->stack_bytes, tid));
+  sys::StoreRelaxed(&slot->size_interval, protocol::PackDetached(item->stack_bytes, tid));
 }
 
 // The creator is back. Its thread may have been joined by now, or be detached.

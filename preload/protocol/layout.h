@@ -25,6 +25,7 @@ namespace leakhunt::protocol {
 inline constexpr uint32_t kLayoutMagic = 0x4750484C;  // "LHPG"
 inline constexpr uint32_t kExtentMagic = 0x5845484C;  // "LHEX"
 inline constexpr uint32_t kLayoutVersion = 3;
+inline constexpr uint32_t kOldestLayoutVersion = 2;  // that a reader understands: it has no detached threads
 inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr uint64_t kExtentBytes = 1u << 20;
 inline constexpr uint32_t kPagesPerExtent = 256;
@@ -107,7 +108,7 @@ struct SamplingPoint {
 // Extent 0, pages 1 and 2. Written by the guest only. Fields after `version` are valid once `magic` is set.
 struct ProcessHeader {
   uint32_t magic;    // kLayoutMagic, release-stored last
-  uint32_t version;  // kLayoutVersion; a reader refuses others
+  uint32_t version;  // kLayoutVersion; a reader takes kOldestLayoutVersion and later ones up to its own
   uint32_t pid;      // in the guest's pid namespace; the collector trusts SO_PEERCRED / pidfd instead
   uint32_t parent_pid;
   uint64_t start_ticks;          // field 22 of /proc/PID/stat, clock ticks since boot; 0 unknown
@@ -183,7 +184,7 @@ enum class BlockKind : uint8_t { kHeap = 0, kMmap = 1, kThread = 2, kShm = 3 };
 struct RecordSlot {
   uint64_t state;            // bits 0-7 SlotState; bits 8-63 generation, new at each birth and resize; bits 8-23 of it
                              // also name the thread that allocated (ThreadOf), because runs outlive their threads
-  uint64_t size_interval;    // bits 0-47 bytes asked for (saturating), of a thread see PackThread; bits 48-63 interval code T was drawn with
+  uint64_t size_interval;    // bits 0-47 bytes asked for (saturating), of a detached thread see PackDetached; bits 48-63 interval code T was drawn with
   uint64_t stack_birth;      // bits 0-31 stack reference; bits 32-63 birth in ticks
   uint64_t address_kind;     // bits 0-47 address; bits 48-51 BlockKind; bits 52-63 scope index (0 none)
 };
@@ -211,19 +212,25 @@ constexpr uint64_t PackSize(uint64_t size_bytes, uint16_t interval_code) {
 constexpr uint64_t SizeOf(uint64_t size_interval) { return size_interval & kMaxRecordedSize; }
 constexpr uint16_t IntervalCodeOf(uint64_t size_interval) { return static_cast<uint16_t>(size_interval >> 48); }
 
-// A thread is never sampled. Bits 0-25 are its stack's pages (saturating); bits 26-47 are the tid of a detached thread, in the
-// guest's pid namespace, and 0 for a joinable one. A tid has at most 22 bits (pid_max, proc(5)). A detached thread ends
-// without a call, so its slot stays live; it counts while the kernel lists its tid.
-inline constexpr uint32_t kThreadPageBits = 26;
-constexpr uint64_t PackThread(uint64_t stack_bytes, uint32_t detached_tid) {
+// A detached thread ends without a call, so its slot stays live, and it counts while the kernel lists its tid. Its size says
+// both: bits 0-24 the pages of its stack (saturating), bits 25-46 its tid in the guest's pid namespace, which has at most 22 bits
+// (pid_max, proc(5)), bit 47 set. A joinable thread's size is in bytes, as that of any block, and never has bit 47.
+inline constexpr uint32_t kThreadPageBits = 25;
+inline constexpr uint32_t kDetachedBit = 47;
+constexpr uint64_t PackDetached(uint64_t stack_bytes, uint32_t tid) {
   const uint64_t pages = (stack_bytes + kPageBytes - 1) / kPageBytes;
   const uint64_t most = (uint64_t{1} << kThreadPageBits) - 1;
-  return PackSize((pages < most ? pages : most) | (static_cast<uint64_t>(detached_tid) << kThreadPageBits), EncodeInterval(1));
+  const uint64_t packed = (pages < most ? pages : most) | (static_cast<uint64_t>(tid) << kThreadPageBits);
+  return PackSize(packed | (uint64_t{1} << kDetachedBit), EncodeInterval(1));
+}
+constexpr bool IsDetached(uint64_t size_interval) { return ((size_interval >> kDetachedBit) & 1) != 0; }
+constexpr uint32_t DetachedTidOf(uint64_t size_interval) {
+  return static_cast<uint32_t>((size_interval >> kThreadPageBits) & ((uint64_t{1} << (kDetachedBit - kThreadPageBits)) - 1));
 }
 constexpr uint64_t StackBytesOf(uint64_t size_interval) {
+  if (!IsDetached(size_interval)) return SizeOf(size_interval);
   return (size_interval & ((uint64_t{1} << kThreadPageBits) - 1)) * kPageBytes;
 }
-constexpr uint32_t DetachedTidOf(uint64_t size_interval) { return static_cast<uint32_t>(SizeOf(size_interval) >> kThreadPageBits); }
 
 constexpr uint64_t PackStack(uint32_t stack, uint32_t birth_tick) { return stack | (static_cast<uint64_t>(birth_tick) << 32); }
 constexpr uint32_t StackOf(uint64_t stack_birth) { return static_cast<uint32_t>(stack_birth); }

@@ -296,6 +296,14 @@ TEST(LedgerSites, KindsAreSeparateRowsAndSharedMemoryIsAMapping) {
   EXPECT_EQ(out.sites[2].kind, SiteKind::kHeap);
 }
 
+// A program that runs on when its collector is replaced by a newer one.
+TEST(LedgerSites, PagesOfTheOldestLayoutAreRead) {
+  PageBuilder pages;
+  pages.header().version = protocol::kOldestLayoutVersion;
+  pages.AddRecord({.size = 8 << 20, .stack = pages.AddStack({0x1100}), .kind = BlockKind::kThread});
+  EXPECT_EQ(OnlySite(CaptureDead(pages.Seal())).live_bytes.value, 8 << 20);
+}
+
 // A tick is 10 ms, and tick 1 the first.
 TEST(LedgerSites, ADetachedThreadCountsWhileTheKernelListsIt) {
   PageBuilder pages;

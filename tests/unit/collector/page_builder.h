@@ -137,8 +137,8 @@ class PageBuilder {
   static protocol::RecordSlot MakeRecord(const RecordSpec& spec, uint64_t sequence) {
     protocol::RecordSlot slot{};
     slot.state = protocol::PackState((sequence << 16) | (spec.thread & 0xFFFF), spec.state);
-    slot.size_interval = spec.kind == protocol::BlockKind::kThread
-                             ? protocol::PackThread(spec.size, spec.detached_tid)
+    slot.size_interval = spec.detached_tid != 0
+                             ? protocol::PackDetached(spec.size, spec.detached_tid)
                              : protocol::PackSize(spec.size, protocol::EncodeInterval(spec.interval));
     slot.stack_birth = protocol::PackStack(spec.stack, spec.tick);
     slot.address_kind = protocol::PackAddress(0x5555'0000'0000 + sequence * 64, spec.kind, spec.scope);
